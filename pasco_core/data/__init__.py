@@ -1,0 +1,1 @@
+"""Readers, label sets and the simulator."""

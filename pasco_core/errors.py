@@ -1,0 +1,25 @@
+"""The errors a user of the library can meet; each message names the thing, the rule and the value."""
+
+
+class PascoError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class CloudError(PascoError):
+    """A point cloud that cannot be read or decoded. ``code`` is the short verdict the node counts, such as ``LAYOUT``."""
+
+    def __init__(self, message: str, code: str = "CLOUD"):
+        super().__init__(message)
+        self.code = code
+
+
+class ConfigError(PascoError):
+    """A parameter, option or configuration file that breaks its rule."""
+
+
+class CheckpointError(PascoError):
+    """A weight file that is missing, unsafe, damaged or of another architecture."""
+
+
+class DataError(PascoError):
+    """A dataset file that is missing or breaks its format."""

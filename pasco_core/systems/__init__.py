@@ -1,0 +1,1 @@
+"""One folder per perception system; each predictor returns a ScenePrediction."""
