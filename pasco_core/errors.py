@@ -23,3 +23,7 @@ class CheckpointError(PascoError):
 
 class DataError(PascoError):
     """A dataset file that is missing or breaks its format."""
+
+
+class InferenceError(PascoError):
+    """A network produced no usable result, such as logits that are not finite."""

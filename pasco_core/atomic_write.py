@@ -1,0 +1,44 @@
+"""Files that are either the old one or the whole new one, whatever interrupts the writing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path in ``target``'s folder to write to; on success it is synced and becomes ``target``.
+
+    On any error the temporary file is removed and ``target`` stays as it was. The temporary name keeps the ending of
+    ``target``, for writers that look at it.
+
+    Raises:
+        OSError: the folder is missing, not writable or full.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(8)}{target.suffix}")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself durable, where the system can open folders."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,158 @@
+"""Our checkpoints: safetensors with a header, written whole or not at all, checked before anything uses them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pasco_core.atomic_write import atomic_write
+from pasco_core.checkpoints.architectures import architecture_of_config
+from pasco_core.checkpoints.header import CheckpointHeader
+from pasco_core.errors import CheckpointError
+
+ENDING = ".safetensors"
+_COUNTER = "num_batches_tracked"
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checked checkpoint.
+
+    Args:
+        state_dict: key → tensor on the CPU, float32 (batch counters int64), independent of the file.
+        header: what the file says about itself.
+        sha256: of the whole file, hexadecimal.
+    """
+
+    state_dict: dict[str, Tensor]
+    header: CheckpointHeader
+    sha256: str
+
+
+def save_checkpoint(path: str | os.PathLike[str], state_dict: Mapping[str, Tensor], header: CheckpointHeader) -> None:
+    """Write ``state_dict`` and ``header``; an interrupted or failed write leaves an existing file as it was.
+
+    Raises:
+        CheckpointError: the name does not end in ``.safetensors``, or the weights break a rule of ``load_checkpoint``.
+        OSError: the folder is missing, not writable or full.
+    """
+    path = Path(path)
+    if path.suffix != ENDING:
+        raise CheckpointError(f"Expected the name of the checkpoint to end in {ENDING}, got {path}")
+    check_weights(state_dict, header, str(path))
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata=header.to_metadata())
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint and check it whole: format, header, keys, shapes, types and values.
+
+    Raises:
+        CheckpointError: the file is missing, not ours, truncated, of a newer format or of another architecture, or has
+            missing, unexpected, misshapen or not finite weights; the message names the file and the reason.
+    """
+    path = Path(path)
+    _check_path(path)
+    try:
+        sha256 = file_sha256(path)
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header = CheckpointHeader.from_metadata(file.metadata(), str(path))
+            # Cloned, so that a file changed later under the memory map cannot change the weights.
+            state_dict = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        size = path.stat().st_size
+        raise CheckpointError(
+            f"Expected {path} to be a whole safetensors file, got {size} bytes that are truncated or not one: {error}"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"Expected {path} to be readable, got {error.strerror or error}") from error
+    check_weights(state_dict, header, str(path))
+    return Checkpoint(state_dict, header, sha256)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def check_weights(state_dict: Mapping[str, Tensor], header: CheckpointHeader, source: str) -> None:
+    """Check the weights of file ``source`` against its header.
+
+    Raises:
+        CheckpointError: class names, keys, shapes, types or values do not fit; up to ten are named.
+    """
+    from pasco_core.systems.pasco.config import check_shapes
+
+    try:
+        architecture = architecture_of_config(header.system, header.config)
+        if len(header.class_names) != architecture.n_classes:
+            raise CheckpointError(
+                f"Expected the class names to be {architecture.n_classes}, as many as the network's classes, "
+                f"got {len(header.class_names)}"
+            )
+        check_shapes(state_dict, architecture.shapes)
+        _check_types(state_dict)
+        check_finite(state_dict)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+
+
+def _check_types(state_dict: Mapping[str, Tensor]) -> None:
+    wrong = [
+        f"{key} {str(value.dtype).removeprefix('torch.')}"
+        for key, value in state_dict.items()
+        if value.dtype != (torch.int64 if key.endswith(_COUNTER) else torch.float32)
+    ]
+    if wrong:
+        raise CheckpointError(f"Expected the weights to be float32 (batch counters int64), got {some_of(wrong)}")
+
+
+def check_finite(state_dict: Mapping[str, Tensor]) -> None:
+    """Refuse NaN and infinities, which would turn every prediction into NaN.
+
+    Raises:
+        CheckpointError: the first ten keys that hold one are named.
+    """
+    bad = [key for key, value in state_dict.items() if value.is_floating_point() and not value.isfinite().all()]
+    if bad:
+        raise CheckpointError(f"Expected the weights to be finite, got NaN or infinity in {some_of(bad)}")
+
+
+def some_of(names: list[str]) -> str:
+    """At most ten names, and how many more.
+
+    >>> some_of(["a", "b"])
+    'a, b'
+    """
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_path(path: Path) -> None:
+    """Name the mistakes a user makes with a path before any parser does."""
+    if not path.exists():
+        raise CheckpointError(f"Expected checkpoint {path} to be an existing file, got nothing there")
+    if not path.is_file():
+        kind = "a directory" if path.is_dir() else "a device, pipe or socket"
+        raise CheckpointError(f"Expected checkpoint {path} to be a file, got {kind}")
+    if path.suffix != ENDING:
+        hint = (
+            f"; run `pasco convert {path.name} {path.stem}{ENDING}` first"
+            if path.suffix in (".ckpt", ".pth", ".pt", ".tar", ".bin")
+            else ""
+        )
+        raise CheckpointError(f"Expected checkpoint {path} to be a {ENDING} file, got '{path.suffix}'{hint}")

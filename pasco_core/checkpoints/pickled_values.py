@@ -1,0 +1,135 @@
+"""Stand-ins for the few foreign types in training files, so that no foreign code runs while such a file is read.
+
+PyTorch's restricted unpickler builds what its allow-list names. Instead of NumPy's and Lightning's own types, whose
+unpickling trusts its input, the list maps their names to the classes here, which only keep what they are given; NumPy
+arrays are made afterwards, from checked values.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_NUMBER = re.compile(r"[biufc](1|2|4|8|16)|[SU]\d{1,4}")
+_MAX_VALUES = 100_000
+_MAX_DEPTH = 50
+
+
+class AttributeDict(dict):
+    """Lightning's dictionary of hyper-parameters, read as a plain one."""
+
+
+class Namespace:
+    """argparse.Namespace and the like; ``value`` is its dictionary."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.value = dict(state) if isinstance(state, dict) else {}
+
+
+class Path:
+    """pathlib's paths, read as text."""
+
+    def __init__(self, *parts: Any):
+        self.value = "/".join(str(part) for part in parts)
+
+
+class DType:
+    """numpy.dtype as its pickle spells it: a type code, then the byte order."""
+
+    def __init__(self, code: Any = "", *_: Any):
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
+            self.order = state[1]
+
+    def resolved(self) -> np.dtype:
+        """The type, where it is a number or text."""
+        if not isinstance(self.code, str) or not _NUMBER.fullmatch(self.code):
+            raise ValueError(f"array of type {self.code!r}")
+        return np.dtype(self.code).newbyteorder(self.order)
+
+
+class Array:
+    """numpy.ndarray as its pickle spells it: version, shape, type, column order, bytes or a list of objects."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def resolved(self) -> Any:
+        """The array; an array of objects becomes the list of them."""
+        _, shape, dtype, fortran, content = self.state
+        if isinstance(content, list):
+            return content
+        dtype = dtype.resolved()
+        if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(content):
+            raise ValueError(f"array of shape {shape} with {len(content)} bytes")
+        return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C").copy()
+
+
+class Scalar:
+    """One NumPy number: type and bytes."""
+
+    def __init__(self, dtype: Any, content: Any = b""):
+        self.dtype, self.content = dtype, content
+
+    def resolved(self) -> Any:
+        """The number as Python's."""
+        return np.frombuffer(self.content, self.dtype.resolved(), 1)[0].item()
+
+
+def reconstruct(*_: Any) -> Array:
+    """numpy's _reconstruct: an empty array, whose content follows."""
+    return Array()
+
+
+ALLOWED: list[tuple[Callable[..., Any], str]] = [
+    (AttributeDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
+    (AttributeDict, "lightning.pytorch.utilities.parsing.AttributeDict"),
+    (AttributeDict, "lightning.fabric.utilities.data.AttributeDict"),
+    (AttributeDict, "lightning_fabric.utilities.data.AttributeDict"),
+    (AttributeDict, "pytorch_lightning.core.saving.AttributeDict"),
+    (Namespace, "argparse.Namespace"),
+    *((Path, f"{module}.{kind}{name}") for module in ("pathlib", "pathlib._local")
+      for kind in ("", "Pure") for name in ("PosixPath", "WindowsPath", "Path")),
+    (Array, "numpy.ndarray"),
+    (DType, "numpy.dtype"),
+    *((reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    *((Scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
+"""What ``torch.serialization.safe_globals`` takes: a class or function here, and the name in the file it answers to."""
+
+
+def plain_values(value: Any) -> Any:
+    """``value`` with every stand-in replaced by what it stands for.
+
+    Raises:
+        ValueError: nested more than 50 deep (or within itself), more than 100 000 values, or a damaged array.
+    """
+    remaining = [_MAX_VALUES]
+
+    def plain(entry: Any, depth: int) -> Any:
+        remaining[0] -= 1
+        if remaining[0] < 0 or depth > _MAX_DEPTH:
+            raise ValueError(f"more than {_MAX_VALUES} values or {_MAX_DEPTH} levels")
+        if isinstance(entry, (Array, Scalar)):
+            return plain(entry.resolved(), depth + 1) if isinstance(entry, Array) else entry.resolved()
+        if isinstance(entry, (Namespace, Path)):
+            return plain(getattr(entry, "value", {}), depth + 1)
+        if isinstance(entry, DType):
+            return str(entry.resolved())
+        if isinstance(entry, dict):
+            return {plain(key, depth + 1): plain(item, depth + 1) for key, item in entry.items()}
+        if isinstance(entry, (list, tuple, set)):
+            return type(entry)(plain(item, depth + 1) for item in entry) if type(entry) in (list, tuple, set) \
+                else [plain(item, depth + 1) for item in entry]
+        return entry
+
+    try:
+        return plain(value, 0)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"damaged settings: {error}") from error

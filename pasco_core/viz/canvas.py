@@ -1,0 +1,106 @@
+"""Text and legends on a Pillow picture, with Pillow's built-in font: no font files, no system packages."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pasco_core.viz.palette import scale_colours
+
+INK = (28, 32, 38)
+FAINT_INK = (104, 112, 122)
+_TYPOGRAPHY = str.maketrans({"−": "-", "–": "-", "—": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<=", "…": "..."})
+
+
+@lru_cache(maxsize=16)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The built-in font at ``size`` pixels."""
+    return ImageFont.load_default(size=size)
+
+
+def plain_text(text: str) -> str:
+    """``text`` in the characters the built-in font has: accents dropped, anything else foreign as "?"."""
+    text = unicodedata.normalize("NFKD", " ".join(text.split()).translate(_TYPOGRAPHY))
+    bare = "".join(c for c in text if not unicodedata.combining(c))
+    return "".join(c if c.isascii() or c == "·" else "?" for c in bare)
+
+
+def text_width(text: str, size: int) -> float:
+    """Width in pixels of ``text`` at font size ``size``."""
+    return font(size).getlength(plain_text(text))
+
+
+def draw_text(
+    draw: ImageDraw.ImageDraw,
+    position: tuple[float, float],
+    text: str,
+    size: int,
+    fill: tuple[int, int, int] = INK,
+    anchor: str = "ls",
+) -> None:
+    """One line of text; ``anchor`` is Pillow's (default: left end of the baseline)."""
+    draw.text(position, plain_text(text), fill=fill, font=font(size), anchor=anchor)
+
+
+def shorten(text: str, size: int, width: float) -> str:
+    """``text`` if it fits ``width`` pixels, else as much of it as fits with "..." at the end."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(text + "...", size) > width:
+        text = text[:-1]
+    return text + "..."
+
+
+def wrap(text: str, size: int, width: float) -> list[str]:
+    """``text`` in lines of at most ``width`` pixels, broken between words; a word too long alone is shortened."""
+    lines: list[str] = []
+    for word in plain_text(text).split():
+        if lines and text_width(f"{lines[-1]} {word}", size) <= width:
+            lines[-1] = f"{lines[-1]} {word}"
+        else:
+            lines.append(shorten(word, size, width))
+    return lines
+
+
+def draw_swatches(
+    draw: ImageDraw.ImageDraw,
+    entries: Sequence[tuple[str, str, tuple[int, int, int]]],
+    corner: tuple[float, float],
+    width: float,
+    size: int = 17,
+) -> None:
+    """A legend: colour, name and a faint remark per entry, in as many columns as fit ``width``, row by row."""
+    if not entries:
+        return
+    widest = max(text_width(name, size) + text_width(remark, size) for name, remark, _ in entries) + 3.2 * size
+    columns = max(1, min(len(entries), int(width // widest)))
+    for i, (name, remark, colour) in enumerate(entries):
+        x = corner[0] + (i % columns) * widest
+        base = corner[1] + (i // columns) * 1.5 * size + size
+        draw.rectangle((x, base - 0.86 * size, x + 0.92 * size, base + 0.06 * size), fill=colour, outline=FAINT_INK)
+        draw_text(draw, (x + 1.35 * size, base), name, size)
+        draw_text(draw, (x + 1.7 * size + text_width(name, size), base), remark, size, FAINT_INK)
+
+
+def draw_colour_bar(
+    image: Image.Image,
+    box: tuple[int, int, int, int],
+    ticks: Sequence[tuple[float, str]],
+    caption: str,
+    size: int = 17,
+) -> None:
+    """A horizontal bar of the uncertainty colours over ``box`` (left, top, right, bottom), ticks (0 to 1) below."""
+    left, top, right, bottom = box
+    strip = scale_colours(np.linspace(0.0, 1.0, right - left))[None].repeat(bottom - top, axis=0)
+    image.paste(Image.fromarray(strip), (left, top))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((left, top, right, bottom), outline=FAINT_INK)
+    for value, text in ticks:
+        x = left + value * (right - left)
+        draw.line((x, bottom, x, bottom + 5), fill=FAINT_INK)
+        draw_text(draw, (x, bottom + 6 + size), text, size, FAINT_INK, anchor="ms")
+    draw_text(draw, (right + 2 * size, bottom - 1), caption, size)

@@ -1,0 +1,100 @@
+"""Parameter files are checked before the node starts: ROS itself ignores unknown names and other nodes' keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pasco_core.errors import ConfigError
+from pasco_ros.node_config import NodeConfig, check_value, unknown_name_message
+
+MAX_BYTES = 1_000_000
+_PARAMETERS = "ros__parameters"
+# Parameters that every ROS 2 node has.
+_ROS_NAMES = ("use_sim_time", "start_type_description_service")
+_ROS_PREFIXES = ("qos_overrides.",)
+
+
+def parameter_files(arguments: Sequence[str]) -> list[Path]:
+    """The files given with ``--params-file`` on a ROS command line.
+
+    >>> [str(path) for path in parameter_files(["--ros-args", "--params-file", "a.yaml", "-r", "x:=y"])]
+    ['a.yaml']
+    """
+    return [Path(value) for option, value in pairwise(arguments) if option == "--params-file"]
+
+
+def check_parameter_file(path: Path, node: str) -> None:
+    """Check that a parameter file speaks to this node, in names and values it knows.
+
+    Args:
+        path: a ROS 2 parameter file.
+        node: fully qualified name of the node, such as ``/panoptic_scene_completion``.
+
+    Raises:
+        ConfigError: the file cannot be read, has no section for the node, or holds an unknown name or a wrong value.
+    """
+    sections = dict(_sections(_load(path)))
+    own = [parameters for pattern, parameters in sections.items() if _matches(pattern, node)]
+    if not own:
+        wanted = node.rsplit("/", 1)[-1]
+        found = ", ".join(name.lstrip("/") for name in sections) or "none"
+        raise ConfigError(f"Expected {path} to have a section '{wanted}' for this node, got {found}: rename the section")
+    for parameters in own:
+        for name, value in _flat(parameters):
+            check_name(name, str(path))
+            if name in NodeConfig.names():
+                check_value(name, value)
+
+
+def check_name(name: str, source: str) -> None:
+    """Refuse a parameter name that neither the node nor ROS knows.
+
+    Raises:
+        ConfigError: with the nearest known name.
+    """
+    if name in NodeConfig.names() or name in _ROS_NAMES or name.startswith(_ROS_PREFIXES):
+        return
+    raise ConfigError(unknown_name_message(name, f"parameters in {source}", NodeConfig.names()))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"Expected {path} to have at most {MAX_BYTES} bytes, got {path.stat().st_size}")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        got = f"{type(error).__name__}: {error}".replace("\n", " ")
+        raise ConfigError(f"Expected {path} to be a readable YAML file, got {got}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"Expected {path} to map node names to {_PARAMETERS}, got {type(content).__name__}")
+    return content
+
+
+def _sections(content: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(node pattern, parameters) of a file, whose namespaces may be nested."""
+    for key, value in content.items():
+        name = f"{prefix}/{str(key).strip('/')}"
+        if isinstance(value, dict) and isinstance(value.get(_PARAMETERS), dict):
+            yield name, value[_PARAMETERS]
+        elif isinstance(value, dict) and depth < 8:
+            yield from _sections(value, name, depth + 1)
+
+
+def _matches(pattern: str, node: str) -> bool:
+    """Whether a section's name, in which * stands for one name and ** for any, means the node."""
+    parts = [".*" if part == "**" else "[^/]+" if part == "*" else re.escape(part) for part in pattern.split("/")]
+    return re.fullmatch("/".join(parts).replace("/.*", "(/.*)?"), node) is not None
+
+
+def _flat(parameters: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    for key, value in parameters.items():
+        if isinstance(value, dict) and depth < 8:
+            yield from _flat(value, f"{prefix}{key}.", depth + 1)
+        else:
+            yield f"{prefix}{key}", value

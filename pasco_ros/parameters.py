@@ -1,0 +1,108 @@
+"""The node's settings as ROS 2 parameters: declared with ranges, validated on every change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from pasco_core.errors import ConfigError
+from pasco_ros.node_config import NodeConfig, check_config, check_value
+from pasco_ros.parameter_files import check_name, check_parameter_file, parameter_files
+
+
+def declare_parameters(node: Node, arguments: Iterable[str]) -> None:
+    """Declare every parameter; refuse a start with names, sections or values that are not the node's.
+
+    Args:
+        node: the node, constructed with overrides from its command line.
+        arguments: that command line, for its parameter files.
+
+    Raises:
+        ConfigError: names the parameter, the rule and the value.
+    """
+    for path in parameter_files(list(arguments)):
+        check_parameter_file(path, node.get_fully_qualified_name())
+    for name in NodeConfig.names():
+        try:
+            node.declare_parameter(name, _default(name), descriptor(name))
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            given = node._parameter_overrides[name].value
+            check_value(name, given)
+            raise ConfigError(f"Expected parameter '{name}' to be valid, got {given!r}: {error}") from error
+    # Overrides from "-p name:=value" come without a file; rclpy keeps them here and nowhere else.
+    for name in node._parameter_overrides:
+        check_name(name, "the command line")
+    check_config(read_config(node))
+
+
+def read_config(node: Node) -> NodeConfig:
+    """The present values of all parameters, checked one by one.
+
+    Raises:
+        ConfigError: a value that was given at the start breaks its rule.
+    """
+    values = {}
+    for name in NodeConfig.names():
+        value = node.get_parameter(name).value
+        check_value(name, value)
+        values[name] = tuple(value) if isinstance(value, (list, tuple)) else value
+    return NodeConfig(**values)
+
+
+def descriptor(name: str) -> ParameterDescriptor:
+    """Description, range and choices of a parameter, as `ros2 param describe` shows them."""
+    setting = NodeConfig.setting(name)
+    details = setting.metadata
+    result = ParameterDescriptor(description=details["description"])
+    if details["low"] is not None and isinstance(setting.default, float):
+        result.floating_point_range = [FloatingPointRange(from_value=details["low"], to_value=details["high"], step=0.0)]
+    elif details["low"] is not None:
+        result.integer_range = [IntegerRange(from_value=details["low"], to_value=details["high"], step=1)]
+    constraints = [f"One of: {', '.join(details['choices'])}."] if details["choices"] else []
+    constraints += ["Can be changed only before the node is configured."] if details["fixed"] else []
+    result.additional_constraints = " ".join(constraints)
+    return result
+
+
+def change_checker(
+    node: Node, configured: Callable[[], bool], accepted: Callable[[NodeConfig], None]
+) -> Callable[[list[Parameter]], SetParametersResult]:
+    """A callback for ``add_on_set_parameters_callback``: a change that breaks a rule is rejected, the old value stays.
+
+    Args:
+        node: the node whose parameters are declared.
+        configured: whether the node is past configure, so that fixed parameters must not change.
+        accepted: called with the new settings when a change is accepted.
+    """
+
+    def check(changes: list[Parameter]) -> SetParametersResult:
+        values = {name: getattr(read_config(node), name) for name in NodeConfig.names()}
+        try:
+            for change in changes:
+                if change.name not in values:
+                    continue
+                check_value(change.name, change.value)
+                if NodeConfig.setting(change.name).metadata["fixed"] and configured():
+                    raise ConfigError(
+                        f"Expected parameter '{change.name}' to be changed before configure only, got {change.value!r} "
+                        "after it: call the cleanup transition first"
+                    )
+                values[change.name] = tuple(change.value) if isinstance(change.value, (list, tuple)) else change.value
+            config = NodeConfig(**values)
+            check_config(config)
+        except ConfigError as error:
+            node.get_logger().warning(f"Parameter rejected: {error}")
+            return SetParametersResult(successful=False, reason=str(error))
+        accepted(config)
+        return SetParametersResult(successful=True)
+
+    return check
+
+
+def _default(name: str) -> object:
+    default = NodeConfig.setting(name).default
+    return list(default) if isinstance(default, tuple) else default
