@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 
@@ -36,6 +36,27 @@ class Verdict:
     outcome: Outcome
     code: str = "OK"
     message: str = ""
+
+
+@dataclass
+class FrameReport:
+    """What is known about one input cloud beside its verdict.
+
+    Args:
+        points_in: points as declared by the message.
+        points_in_range: finite points inside the grid.
+        occupied_voxels: voxels published as not empty.
+        n_segments: segments published.
+        age: node clock at publication minus stamp in seconds, NaN when nothing was published.
+        stages: seconds per stage, in order.
+    """
+
+    points_in: int = 0
+    points_in_range: int = 0
+    occupied_voxels: int = 0
+    n_segments: int = 0
+    age: float = float("nan")
+    stages: dict[str, float] = field(default_factory=dict)
 
 
 class FrameLedger:

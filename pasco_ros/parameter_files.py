@@ -44,7 +44,7 @@ def check_parameter_file(path: Path, node: str) -> None:
     if not own:
         wanted = node.rsplit("/", 1)[-1]
         found = ", ".join(name.lstrip("/") for name in sections) or "none"
-        raise ConfigError(f"Expected {path} to have a section '{wanted}' for this node, got {found}: rename the section")
+        raise ConfigError(f"Expected {path} to have a section '{wanted}' for this node, got {found}; rename it")
     for parameters in own:
         for name, value in _flat(parameters):
             check_name(name, str(path))

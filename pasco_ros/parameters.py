@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -59,7 +60,7 @@ def descriptor(name: str) -> ParameterDescriptor:
     details = setting.metadata
     result = ParameterDescriptor(description=details["description"])
     if details["low"] is not None and isinstance(setting.default, float):
-        result.floating_point_range = [FloatingPointRange(from_value=details["low"], to_value=details["high"], step=0.0)]
+        result.floating_point_range = [FloatingPointRange(from_value=details["low"], to_value=details["high"])]
     elif details["low"] is not None:
         result.integer_range = [IntegerRange(from_value=details["low"], to_value=details["high"], step=1)]
     constraints = [f"One of: {', '.join(details['choices'])}."] if details["choices"] else []
@@ -80,10 +81,10 @@ def change_checker(
     """
 
     def check(changes: list[Parameter]) -> SetParametersResult:
-        values = {name: getattr(read_config(node), name) for name in NodeConfig.names()}
+        config = read_config(node)
         try:
             for change in changes:
-                if change.name not in values:
+                if change.name not in NodeConfig.names():
                     continue
                 check_value(change.name, change.value)
                 if NodeConfig.setting(change.name).metadata["fixed"] and configured():
@@ -91,8 +92,8 @@ def change_checker(
                         f"Expected parameter '{change.name}' to be changed before configure only, got {change.value!r} "
                         "after it: call the cleanup transition first"
                     )
-                values[change.name] = tuple(change.value) if isinstance(change.value, (list, tuple)) else change.value
-            config = NodeConfig(**values)
+                value = tuple(change.value) if isinstance(change.value, (list, tuple)) else change.value
+                config = replace(config, **{change.name: value})
             check_config(config)
         except ConfigError as error:
             node.get_logger().warning(f"Parameter rejected: {error}")

@@ -6,10 +6,8 @@ This file must parse under any Python, so that an unsupported one meets a senten
 import sys
 
 if not (3, 10) <= sys.version_info[:2] <= (3, 13):
-    sys.exit(
-        "setup: Expected Python to be 3.10, 3.11, 3.12 or 3.13, got {}.{} ({}). Choose another with: make "
-        "PYTHON=python3.12".format(sys.version_info[0], sys.version_info[1], sys.executable)
-    )
+    message = "setup: Expected Python to be 3.10 to 3.13, got {}.{} ({}). Choose another with: make PYTHON=python3.12"
+    sys.exit(message.format(sys.version_info[0], sys.version_info[1], sys.executable))
 
 import venv_steps
 

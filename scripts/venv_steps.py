@@ -187,7 +187,7 @@ class Environment:
         self._call("pip", [str(self.python), "-m", "pip", arguments[0], *options, *arguments[1:]])
 
     def _call(self, what: str, command: list[str], may_fail: bool = False) -> None:
-        """Runs a command in the checkout, its output in the log; raises SetupError with the end of the log if it fails."""
+        """Runs a command in the checkout, its output in the log; if it fails raises SetupError with the log's end."""
         variables = {key: value for key, value in os.environ.items() if key not in FOREIGN_VARIABLES}
         path = f"{self.folder / 'bin'}{os.pathsep}{variables.get('PATH', os.defpath)}"
         variables.update(PATH=path, VIRTUAL_ENV=str(self.folder), AMENT_PREFIX_PATH=str(self.folder))

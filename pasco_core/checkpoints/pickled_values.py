@@ -24,17 +24,25 @@ class AttributeDict(dict):
 
 
 class Namespace:
-    """argparse.Namespace and the like; ``value`` is its dictionary."""
+    """argparse.Namespace."""
 
     def __setstate__(self, state: Any) -> None:
-        self.value = dict(state) if isinstance(state, dict) else {}
+        self.state = state
+
+    def resolved(self) -> dict:
+        """Its attributes."""
+        return dict(self.state)
 
 
 class Path:
-    """pathlib's paths, read as text."""
+    """pathlib's paths."""
 
     def __init__(self, *parts: Any):
-        self.value = "/".join(str(part) for part in parts)
+        self.parts = parts
+
+    def resolved(self) -> str:
+        """As text."""
+        return "/".join(str(part) for part in self.parts)
 
 
 class DType:
@@ -47,11 +55,15 @@ class DType:
         if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
             self.order = state[1]
 
-    def resolved(self) -> np.dtype:
+    def dtype(self) -> np.dtype:
         """The type, where it is a number or text."""
         if not isinstance(self.code, str) or not _NUMBER.fullmatch(self.code):
             raise ValueError(f"array of type {self.code!r}")
         return np.dtype(self.code).newbyteorder(self.order)
+
+    def resolved(self) -> str:
+        """Its name."""
+        return str(self.dtype())
 
 
 class Array:
@@ -65,7 +77,7 @@ class Array:
         _, shape, dtype, fortran, content = self.state
         if isinstance(content, list):
             return content
-        dtype = dtype.resolved()
+        dtype = dtype.dtype()
         if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(content):
             raise ValueError(f"array of shape {shape} with {len(content)} bytes")
         return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C").copy()
@@ -75,11 +87,11 @@ class Scalar:
     """One NumPy number: type and bytes."""
 
     def __init__(self, dtype: Any, content: Any = b""):
-        self.dtype, self.content = dtype, content
+        self.type, self.content = dtype, content
 
     def resolved(self) -> Any:
         """The number as Python's."""
-        return np.frombuffer(self.content, self.dtype.resolved(), 1)[0].item()
+        return np.frombuffer(self.content, self.type.dtype(), 1)[0].item()
 
 
 def reconstruct(*_: Any) -> Array:
@@ -116,17 +128,12 @@ def plain_values(value: Any) -> Any:
         remaining[0] -= 1
         if remaining[0] < 0 or depth > _MAX_DEPTH:
             raise ValueError(f"more than {_MAX_VALUES} values or {_MAX_DEPTH} levels")
-        if isinstance(entry, (Array, Scalar)):
-            return plain(entry.resolved(), depth + 1) if isinstance(entry, Array) else entry.resolved()
-        if isinstance(entry, (Namespace, Path)):
-            return plain(getattr(entry, "value", {}), depth + 1)
-        if isinstance(entry, DType):
-            return str(entry.resolved())
+        if isinstance(entry, (Array, DType, Namespace, Path, Scalar)):
+            return plain(entry.resolved(), depth + 1)
         if isinstance(entry, dict):
             return {plain(key, depth + 1): plain(item, depth + 1) for key, item in entry.items()}
-        if isinstance(entry, (list, tuple, set)):
-            return type(entry)(plain(item, depth + 1) for item in entry) if type(entry) in (list, tuple, set) \
-                else [plain(item, depth + 1) for item in entry]
+        if type(entry) in (list, tuple, set):
+            return type(entry)(plain(item, depth + 1) for item in entry)
         return entry
 
     try:

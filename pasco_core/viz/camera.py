@@ -80,4 +80,4 @@ class Camera:
 
 def chase_camera(width: int = 960, height: int = 600) -> Camera:
     """The view of the published figures: behind and above the car, over the whole KITTI grid."""
-    return Camera(position=(-21.0, 0.0, 22.0), target=(19.0, 0.0, -4.5), width=width, height=height, vertical_fov=40.0)
+    return Camera(position=(-21.0, 0.0, 22.0), target=(19.5, 0.0, -4.5), width=width, height=height, vertical_fov=42.0)

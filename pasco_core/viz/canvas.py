@@ -11,13 +11,18 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pasco_core.viz.palette import scale_colours
 
+Colour = tuple[int, ...]
+
 INK = (28, 32, 38)
 FAINT_INK = (104, 112, 122)
-_TYPOGRAPHY = str.maketrans({"−": "-", "–": "-", "—": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<=", "…": "..."})
+# Minus sign, dashes, multiplication sign, arrow, comparisons, ellipsis.
+_TYPOGRAPHY = str.maketrans(
+    {0x2212: "-", 0x2013: "-", 0x2014: "-", 0xD7: "x", 0x2192: "->", 0x2265: ">=", 0x2264: "<=", 0x2026: "..."}
+)
 
 
 @lru_cache(maxsize=16)
-def font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The built-in font at ``size`` pixels."""
     return ImageFont.load_default(size=size)
 
@@ -39,7 +44,7 @@ def draw_text(
     position: tuple[float, float],
     text: str,
     size: int,
-    fill: tuple[int, int, int] = INK,
+    fill: Colour = INK,
     anchor: str = "ls",
 ) -> None:
     """One line of text; ``anchor`` is Pillow's (default: left end of the baseline)."""
@@ -68,7 +73,7 @@ def wrap(text: str, size: int, width: float) -> list[str]:
 
 def draw_swatches(
     draw: ImageDraw.ImageDraw,
-    entries: Sequence[tuple[str, str, tuple[int, int, int]]],
+    entries: Sequence[tuple[str, str, Colour]],
     corner: tuple[float, float],
     width: float,
     size: int = 17,

@@ -10,7 +10,7 @@ from pasco_core.data.label_set import LabelSet
 
 _N_INSTANCE_COLOURS = 64
 _STUFF_GREY = 205.0
-_STUFF_TINT = 0.12
+_STUFF_TINT = 0.1
 # Ten evenly spaced colours of viridis (Smith and van der Walt, 2015; CC0): perceptually uniform, safe for the
 # colour-blind.
 _VIRIDIS = (

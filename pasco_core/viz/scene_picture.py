@@ -13,14 +13,16 @@ from pasco_core.data.label_set import LabelSet
 from pasco_core.errors import DataError
 from pasco_core.prediction import ScenePrediction
 from pasco_core.viz.camera import Camera, chase_camera
-from pasco_core.viz.canvas import FAINT_INK, INK, draw_colour_bar, draw_swatches, draw_text, shorten, wrap
+from pasco_core.viz.canvas import FAINT_INK, INK, Colour, draw_colour_bar, draw_swatches, draw_text, shorten, wrap
 from pasco_core.viz.palette import instance_colours, scale_colours, stuff_colours
 from pasco_core.viz.point_picture import NIGHT, check_points, render_points
 from pasco_core.viz.stage import backdrop, draw_own_car
 from pasco_core.viz.voxel_picture import BACKGROUND, VoxelView
 
 PANEL_WIDTH, PANEL_HEIGHT = 960, 560
-_CAPTION, _LEGEND, _MARGIN, _HEADER = 34, 112, 20, 76
+_CAPTION, _LEGEND, _MARGIN = 34, 106, 20
+_MOST_NOTE_LINES = 8
+_MOST_THINGS = 23
 _PAGE = (255, 255, 255)
 _WARNING = (255, 214, 102)
 _LOUD = ("untrained", "not trained", "random weights")
@@ -61,6 +63,7 @@ def scene_picture(points: np.ndarray, scene: ScenePrediction, title: str = "", n
         (H, 1980, 3) uint8; H depends on the number of note lines.
     """
     points = check_points(points)
+    _check_scene(scene)
     camera = chase_camera(PANEL_WIDTH, PANEL_HEIGHT)
     panels = _panels(points, scene, camera)
     all_notes = list(dict.fromkeys([*scene.notes, *notes]))
@@ -92,7 +95,7 @@ def _panels(points: np.ndarray, scene: ScenePrediction, camera: Camera) -> list[
 
 def _cloud_panel(points: np.ndarray, scene: ScenePrediction, camera: Camera) -> Image.Image:
     low, high = _CLOUD_Z
-    colours = scale_colours((points[:, 2] - low) / (high - low))
+    colours = scale_colours((np.nan_to_num(points[:, 2]) - low) / (high - low))
     night = backdrop(scene.grid, camera, _SUPERSAMPLE, NIGHT, (150, 160, 172))
     picture = draw_own_car(render_points(points, colours, camera, night, _SUPERSAMPLE), camera)
     panel = _framed(picture, "Input cloud", f"{len(points):,} points", "" if len(points) else "no points")
@@ -125,7 +128,7 @@ def _instances_panel(
     colours[thing] = instance_colours(scene.panoptic[thing])
     picture = draw_own_car(view.picture(colours, day), camera)
     voxels = int(((semantics != 0) | (scene.panoptic != 0)).sum())
-    remark = f"{len(things)} things, {len(scene.segments) - len(things)} stuff regions"
+    remark = f"{len(things)} things, {len(scene.segments) - len(things)} stuff regions in grey"
     panel = _framed(picture, "Panoptic instances", remark, _nothing(voxels))
     draw_swatches(
         ImageDraw.Draw(panel), _thing_entries(scene), (8, _CAPTION + PANEL_HEIGHT + 10), PANEL_WIDTH - 8, size=16
@@ -150,21 +153,35 @@ def _uncertainty_panel(
 
 def _category_of_stuff(semantics: np.ndarray, scene: ScenePrediction) -> np.ndarray:
     """Class of every voxel, from its segment where the semantics leave it empty."""
-    of_segment = np.zeros(int(scene.panoptic.max(initial=0)) + 1, np.int64)
+    category = semantics.astype(np.int64)
     for segment in scene.segments:
-        if segment.id < len(of_segment):
-            of_segment[segment.id] = segment.category
-    return np.where(semantics != 0, semantics, of_segment[scene.panoptic])
+        category[(scene.panoptic == segment.id) & (semantics == 0)] = segment.category
+    return category
 
 
-def _thing_entries(scene: ScenePrediction) -> list[tuple[str, str, tuple[int, int, int]]]:
-    """The things, largest first, then one entry that stands for all stuff."""
+def _thing_entries(scene: ScenePrediction) -> list[tuple[str, str, Colour]]:
+    """Class, confidence and colour of the things, largest first."""
     things = sorted((s for s in scene.segments if s.is_thing), key=lambda s: (-s.n_voxels, s.id))
     entries = []
-    for segment in things[:23]:
+    for segment in things[:_MOST_THINGS]:
         colour = tuple(map(int, instance_colours(np.array(segment.id))))
         entries.append((scene.labels.class_names[segment.category], f"{segment.confidence:.2f}", colour))
     return entries
+
+
+def _check_scene(scene: ScenePrediction) -> None:
+    for name in ("semantics", "panoptic", "voxel_uncertainty"):
+        shape = np.shape(getattr(scene, name))
+        if shape != tuple(scene.grid.shape):
+            raise DataError(f"Expected {name} to be of the grid's shape {tuple(scene.grid.shape)}, got {shape}")
+    known = (scene.semantics < scene.labels.n_classes) | (scene.semantics == 255)
+    if not known.all():
+        raise DataError(
+            f"Expected semantics to be classes 0 to {scene.labels.n_classes - 1} or 255, "
+            f"got {int(scene.semantics[~known].max())}"
+        )
+    if not np.isfinite(scene.voxel_uncertainty).all():
+        raise DataError("Expected voxel_uncertainty to be finite, got values that are not")
 
 
 def _nothing(count: int) -> str:
@@ -186,6 +203,10 @@ def _framed(picture: np.ndarray, caption: str, remark: str, message: str) -> Ima
 
 def _header(title: str, notes: Sequence[str], width: int) -> Image.Image:
     lines = [(line, _is_loud(note)) for note in notes for line in wrap(note, 20, width - 24)]
+    lines.sort(key=lambda line: not line[1])
+    if len(lines) > _MOST_NOTE_LINES:
+        hidden = len(lines) - _MOST_NOTE_LINES + 1
+        lines[_MOST_NOTE_LINES - 1 :] = [(f"... and {hidden} more lines", False)]
     header = Image.new("RGB", (width, 24 + (40 if title else 0) + 32 * len(lines)), _PAGE)
     draw = ImageDraw.Draw(header)
     y = 12

@@ -7,9 +7,7 @@ from PIL import Image, ImageDraw
 
 from pasco_core.geometry import VoxelGrid
 from pasco_core.viz.camera import Camera
-from pasco_core.viz.canvas import draw_text
-
-Colour = tuple[int, int, int]
+from pasco_core.viz.canvas import Colour, draw_text
 
 SENSOR_HEIGHT = 1.73  # metres of the LiDAR above the road on the KITTI car
 # The KITTI car around its sensor: x from bumper to bumper, half width, z of wheel line, shoulder and roof.
@@ -25,7 +23,7 @@ def backdrop(grid: VoxelGrid, camera: Camera, supersample: int, colour: Colour, 
     draw = ImageDraw.Draw(image)
     (x0, y0, _), (x1, y1, _) = grid.origin, grid.upper
     z = -SENSOR_HEIGHT
-    faint = tuple(round(0.72 * c + 0.28 * i) for c, i in zip(colour, ink))
+    faint = tuple(round(0.72 * c + 0.28 * i) for c, i in zip(colour, ink, strict=True))
     ticks = [x for x in np.arange(np.ceil(x0 / _TICK_METRES), x1 / _TICK_METRES) * _TICK_METRES if x > x0]
     for x in ticks:
         _line(draw, fine, [(x, y0, z), (x, y1, z)], faint, supersample)
@@ -62,7 +60,7 @@ def _line(draw: ImageDraw.ImageDraw, camera: Camera, path: list, colour: Colour,
 
 
 def _tapered_box(x: tuple, half_width: float, z: tuple, pull: tuple, narrow: float) -> np.ndarray:
-    """Eight corners (2, 2, 2, 3) by [x, y, z side] of a box whose top is pulled in behind, in front and at the sides."""
+    """Eight corners (2, 2, 2, 3) by [x, y, z side] of a box whose top is pulled in behind, in front, sideways."""
     corners = np.empty((2, 2, 2, 3))
     for i, j, k in np.ndindex(2, 2, 2):
         along = x[i] + (pull[0] if i == 0 else -pull[1]) * k

@@ -136,7 +136,7 @@ def _crease_light(occupied: np.ndarray, hits: VoxelHits) -> np.ndarray:
     for axis in range(3):
         front[axis] = front[axis] + np.where(face >> 1 == axis, np.where(face & 1, 1, -1), 0)
         outside |= (front[axis] < 0) | (front[axis] >= occupied.shape[axis])
-    front = [np.clip(index, 0, n - 1) for index, n in zip(front, occupied.shape)]
+    front = [np.clip(index, 0, n - 1) for index, n in zip(front, occupied.shape, strict=True)]
     # A flat surface fills a third of the neighbourhood of the cell before it; that much is no crease.
     crease = np.clip((crowd[tuple(front)] - 1.0 / 3.0) * 1.5, 0.0, 1.0)
     return (1.0 - _CREASE_SHADE * np.where(outside, 0.0, crease)).astype(np.float32)

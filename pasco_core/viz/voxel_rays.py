@@ -46,7 +46,7 @@ def cast_voxels(occupied: np.ndarray, grid: VoxelGrid, camera: Camera) -> VoxelH
         while march.step():
             pass
         bands.append((march.voxel, march.face, march.position, march.depth))
-    voxel, face, position, depth = (np.concatenate(parts) for parts in zip(*bands))
+    voxel, face, position, depth = (np.concatenate(parts) for parts in zip(*bands, strict=True))
     size = (camera.height, camera.width)
     return VoxelHits(voxel.reshape(size), face.reshape(size), position.reshape(*size, 2), depth.reshape(size))
 
@@ -87,7 +87,7 @@ class _March:
         """One step of every ray; False when none is left."""
         if not len(self._pixel):
             return False
-        flat = sum(c * s for c, s in zip(self._cell, self._strides))
+        flat = sum(c * s for c, s in zip(self._cell, self._strides, strict=True))
         clearance = self._clearance[flat]
         arrived = clearance == 0
         if arrived.any():

@@ -49,9 +49,9 @@ def car(instance: int, rng: np.random.Generator) -> list[Solid]:
             **paint,
         ),
     ]
+    wheel = dict(paint, reflectivity=0.08)
     for x in (-0.31 * length, 0.31 * length):
         for y in (-half + 0.1, half - 0.1):
-            wheel = dict(paint, reflectivity=0.08)
             solids.append(_upright(_BOX, x, y, 0.0, 0.6, (0.28, 0.1), taper=(0.4, 0.0), **wheel))
     return solids
 
@@ -63,11 +63,12 @@ def van(instance: int, rng: np.random.Generator) -> list[Solid]:
     length, height = (7.2, 3.2) if truck else (5.3, 2.4)
     solids = [
         _upright(_BOX, -0.7, 0.0, 0.35, height, (length / 2 - 0.7, 1.02), **paint),
-        _upright(_BOX, length / 2 - 0.75, 0, 0.35, min(height, 2.3), (0.75, 0.98), taper=(0.45, 0.08), glass=True, **paint),
+        _upright(_BOX, length / 2 - 0.75, 0.0, 0.35, 2.3, (0.75, 0.98), taper=(0.45, 0.08), glass=True, **paint),
     ]
+    wheel = dict(paint, reflectivity=0.08)
     for x in (-0.3 * length, 0.32 * length):
         for y in (-0.9, 0.9):
-            solids.append(_upright(_BOX, x, y, 0.0, 0.7, (0.34, 0.12), taper=(0.4, 0.0), **dict(paint, reflectivity=0.08)))
+            solids.append(_upright(_BOX, x, y, 0.0, 0.7, (0.34, 0.12), taper=(0.4, 0.0), **wheel))
     return solids
 
 
@@ -127,7 +128,8 @@ def bush(rng: np.random.Generator) -> list[Solid]:
 def mound(rng: np.random.Generator) -> list[Solid]:
     """A low rise of grass."""
     half = (rng.uniform(5.0, 9.0), rng.uniform(3.0, 6.0))
-    return [_upright(_ELLIPSOID, 0.0, 0.0, -0.5, rng.uniform(0.5, 1.3), half, category=CLASS["terrain"], reflectivity=0.37)]
+    grass = dict(category=CLASS["terrain"], reflectivity=0.37)
+    return [_upright(_ELLIPSOID, 0.0, 0.0, -0.5, rng.uniform(0.5, 1.3), half, **grass)]
 
 
 def hedge(length: float, height: float) -> list[Solid]:
@@ -183,5 +185,6 @@ def building(width: float, depth: float, height: float, rng: np.random.Generator
     solids.append(_upright(_BOX, porch, -0.35, 2.3, 2.5, (1.2, 0.6), **brick))
     if rng.random() < 0.6:
         side = float(np.sign(porch or 1.0)) * -0.28 * width
-        solids.append(_upright(_BOX, side, -0.2, 0.0, 0.75 * height, (1.4, 0.55), taper=(0.1, 0.0), glass=True, **brick))
+        bay = _upright(_BOX, side, -0.2, 0.0, 0.75 * height, (1.4, 0.55), taper=(0.1, 0.0), glass=True, **brick)
+        solids.append(bay)
     return solids

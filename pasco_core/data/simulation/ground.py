@@ -69,7 +69,7 @@ class SteppedGround:
         """Bisects between a distance above the ground and one below it."""
         for _ in range(20):
             middle = (above + below) / 2.0
-            x, y, z = (o + middle * d for o, d in zip(origin, direction))
+            x, y, z = (o + middle * d for o, d in zip(origin, direction, strict=True))
             under = z < self.height_at(x, y)
             above, below = np.where(under, above, middle), np.where(under, middle, below)
         return below

@@ -102,7 +102,7 @@ def _cast_block(
 
 def _on_window(solid: Solid, local: np.ndarray) -> np.ndarray:
     """Whether points (3, n) of the unit shape lie in a regular pattern of windows, 1.3 m x 1.5 m, on its sides."""
-    x, y, z = (p * h for p, h in zip(local, solid.half))
+    x, y, z = (p * h for p, h in zip(local, solid.half, strict=True))
     along = np.where(np.abs(local[0]) > np.abs(local[1]), y, x)
     height = z + solid.half[2]
     return (np.mod(along, 2.9) < 1.3) & (np.mod(height - 0.9, 2.8) < 1.5) & (height > 0.9) & (np.abs(local[2]) < 0.97)
@@ -117,7 +117,7 @@ def _blocks(
     to = np.asarray(solid.centre, np.float64) - origin
     inside = np.array([c * to[0] + s * to[1], c * to[1] - s * to[0]])
     nearest = float(np.hypot(*np.maximum(np.abs(inside) - (hx, hy), 0.0)))
-    farthest = float(np.hypot(*(np.abs(inside) + (hx, hy))))
+    farthest = float(np.hypot(*np.add(np.abs(inside), (hx, hy))))
     if nearest > max_range:
         return []
     beams = _beam_span(to[2] - hz, to[2] + hz, nearest, farthest, directions[2, :, 0])

@@ -47,7 +47,7 @@ def street_scan(frame: int, seed: int = 0, sensor: SpinningLidar = HDL_64E) -> n
         counter-clockwise from forward within a beam. The same arguments give the same bits.
 
     Raises:
-        ConfigError: ``frame`` or ``seed`` is negative.
+        ConfigError: ``frame`` or ``seed`` is not a whole number from 0.
     """
     return labelled_street_scan(frame, seed, sensor).points
 
@@ -55,8 +55,8 @@ def street_scan(frame: int, seed: int = 0, sensor: SpinningLidar = HDL_64E) -> n
 def labelled_street_scan(frame: int, seed: int = 0, sensor: SpinningLidar = HDL_64E) -> LabelledScan:
     """As ``street_scan``, with the class and the instance of every point."""
     for name, value in (("frame", frame), ("seed", seed)):
-        if value < 0:
-            raise ConfigError(f"Expected {name} to be 0 or more, got {value}")
+        if not isinstance(value, (int, np.integer)) or value < 0:
+            raise ConfigError(f"Expected {name} to be a whole number from 0, got {value!r}")
     street = Street(seed)
     time = frame / FRAME_RATE
     pose = street.ego_pose(time)

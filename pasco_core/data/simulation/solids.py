@@ -53,7 +53,7 @@ class Solid:
     def to_world_normal(self, gradient: np.ndarray) -> np.ndarray:
         """Unit normals (3, n) in the world from gradients (3, n) of the unit shape's surface."""
         c, s = np.cos(self.yaw), np.sin(self.yaw)
-        x, y, z = (g / h for g, h in zip(gradient, self.half))
+        x, y, z = (g / h for g, h in zip(gradient, self.half, strict=True))
         normal = np.stack([c * x - s * y, s * x + c * y, z])
         return normal / np.linalg.norm(normal, axis=0)
 
@@ -100,8 +100,8 @@ def _planes_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     enter = np.full(direction.shape[1:], -np.inf)
     leave = np.full(direction.shape[1:], np.inf)
-    for normal, offset in zip(normals, offsets):
-        slope = sum(float(n) * d for n, d in zip(normal, direction) if n)
+    for normal, offset in zip(normals, offsets, strict=True):
+        slope = sum(float(n) * d for n, d in zip(normal, direction, strict=True) if n)
         slope = np.where(np.abs(slope) < 1e-12, 1e-12, slope)
         at = (offset - float(normal @ origin)) / slope
         enter = np.where(slope < 0, np.maximum(enter, at), enter)
@@ -112,7 +112,7 @@ def _planes_interval(
 def _quadric_interval(origin: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit circle (two rows) or sphere (three rows)."""
     a = np.maximum((direction * direction).sum(axis=0), 1e-18)
-    b = sum(float(o) * d for o, d in zip(origin, direction))
+    b = sum(float(o) * d for o, d in zip(origin, direction, strict=True))
     c = float(origin @ origin) - 1.0
     root = b * b - a * c
     reach = np.sqrt(np.maximum(root, 0.0))

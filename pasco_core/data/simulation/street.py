@@ -72,7 +72,7 @@ class Street:
         for instance, at, rng in self._stream(_ONCOMING, 0, low, high, 47.0, -9.0, time):
             solids += self._on_lane(furniture.car(instance, rng), at, _LANE, np.pi)
         for instance, at, rng in self._stream(_LEADING, 0, low, high, 46.0, EGO_SPEED, time):
-            # The own car is a member of this stream, at its own x: no other is within 17 m of it.
+            # These drive as fast as the own car and keep their distance to it.
             if abs(at - EGO_SPEED * time) > 17.0:
                 solids += self._on_lane(furniture.car(instance, rng), at, -_LANE, 0.0)
         for instance, at, _ in self._stream(_RIDERS, 0, low, high, 53.0, 4.5, time):
@@ -118,10 +118,11 @@ class Street:
     def _roadside(self, index: int, side: int) -> list[Solid]:
         rng = self._rng(_LAMPS, side + 1, index)
         at = (index + rng.uniform(0.2, 0.6)) * 31.0 + (15.0 if side > 0 else 0.0)
-        solids = self._on_lane(furniture.street_lamp(), at, side * (_KERB + 0.35), 0.0 if side < 0 else np.pi, _SIDEWALK_Z)
+        turn = 0.0 if side < 0 else np.pi
+        solids = self._on_lane(furniture.street_lamp(), at, side * (_KERB + 0.35), turn, _SIDEWALK_Z)
         if rng.random() < 0.6:
             sign = furniture.traffic_sign(rng)
-            solids += self._on_lane(sign, at + 9.0, side * (_KERB + 0.45), 0.0 if side < 0 else np.pi, _SIDEWALK_Z)
+            solids += self._on_lane(sign, at + 9.0, side * (_KERB + 0.45), turn, _SIDEWALK_Z)
         if rng.random() < 0.5:
             bicycle = furniture.bicycle(_instance(_LAMPS, side, index))
             solids += self._on_lane(bicycle, at + 0.9, side * (_KERB + 0.6), 0.12, _SIDEWALK_Z)

@@ -1,0 +1,86 @@
+"""The rigid transform of each subnet: the same scan seen n ways is what makes the ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pasco_core.errors import ConfigError
+from pasco_core.geometry import VoxelGrid
+from pasco_core.geometry.rigid import check_transform, mirror_y, warp_voxels, yaw
+
+# A mirror maps voxel centres onto voxel centres; the small yaws keep nearly all of the grid in view.
+_FIXED = (np.eye(4, dtype=np.float32), mirror_y(), yaw(5.0), yaw(-5.0))
+
+
+def fixed_transforms(n_subnets: int) -> list[np.ndarray]:
+    """The deterministic default: identity, left-right mirror, yaw +5°, yaw -5°; the first n of them."""
+    return [matrix.copy() for matrix in _FIXED[:n_subnets]]
+
+
+def random_transforms(
+    n_subnets: int, rng: np.random.Generator, max_angle: float = 30.0, max_shift: float = 0.2
+) -> list[np.ndarray]:
+    """The original's test-time augmentation: mirror in half of the cases, then yaw and shift (spec §1.1).
+
+    Args:
+        n_subnets: how many.
+        rng: source of randomness.
+        max_angle: yaw is uniform in ±max_angle degrees (published: 30 for SemanticKITTI, 10 for KITTI-360).
+        max_shift: the shift is uniform in ±(1.5, 1.5, 1) · max_shift metres.
+    """
+    return [_random_transform(rng, max_angle, max_shift) for _ in range(n_subnets)]
+
+
+def _random_transform(rng: np.random.Generator, max_angle: float, max_shift: float) -> np.ndarray:
+    shift = (rng.random(3) - 0.5) * np.array([3.0, 3.0, 2.0]) * max_shift
+    turn = yaw((rng.random() - 0.5) * 2 * max_angle)
+    turn[:3, 3] = shift
+    return turn @ mirror_y() if rng.random() > 0.5 else turn
+
+
+def check_transforms(transforms: Sequence[np.ndarray], n_subnets: int) -> list[np.ndarray]:
+    """The transforms as float32 matrices, one per subnet.
+
+    Raises:
+        ConfigError: another number of them, or one that is no affine 4×4.
+    """
+    if len(transforms) != n_subnets:
+        raise ConfigError(f"Expected {n_subnets} transforms, one per subnet, got {len(transforms)}")
+    return [check_transform(matrix, f"transform of subnet {i}") for i, matrix in enumerate(transforms)]
+
+
+@dataclass(frozen=True)
+class GridWarp:
+    """A whole grid seen through one subnet's transform.
+
+    Args:
+        transform: 4×4 float32.
+        grid: the scene's grid.
+        box_min, box_max: (3,) int32 inclusive bounds of the warped grid, box_min floored to multiples of 8: the box the
+            network works in, which needs no labels.
+        cells: (V,) int64, for each voxel of the grid in raster order its flat place in that box.
+    """
+
+    transform: np.ndarray
+    grid: VoxelGrid
+    box_min: np.ndarray
+    box_max: np.ndarray
+    cells: np.ndarray
+
+    @classmethod
+    def of(cls, transform: np.ndarray, grid: VoxelGrid, step: int = 8) -> GridWarp:
+        """Warps every voxel of the grid."""
+        if any(size % step for size in grid.shape):
+            raise ConfigError(f"Expected the grid's shape to be multiples of {step}, got {grid.shape}")
+        voxels = np.stack(np.unravel_index(np.arange(grid.n_voxels), grid.shape), 1)
+        warped = warp_voxels(voxels, transform, grid)
+        box_min, box_max = warped.min(0) // step * step, warped.max(0)
+        cells = np.ravel_multi_index(tuple((warped - box_min).T), tuple(box_max - box_min + 1))
+        return cls(transform, grid, box_min, box_max, cells)
+
+    @property
+    def box_shape(self) -> tuple[int, int, int]:
+        return tuple(int(n) for n in self.box_max - self.box_min + 1)

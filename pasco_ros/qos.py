@@ -1,0 +1,23 @@
+"""Every quality of service the node and the demo use, in one table."""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, depth: int) -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
+
+
+SENSOR_INPUT = _profile(ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE, 5)
+"""Subscription to clouds: matches every publisher; equal to rclpy's qos_profile_sensor_data."""
+
+LARGE_OUTPUT = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 2)
+"""Voxels and points, megabytes each: none may be lost, none is kept for who comes late."""
+
+LATCHED_OUTPUT = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 1)
+"""Small results: who comes late gets the last one, under its own stamp."""
+
+STATUS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 100)
+"""One short message per input cloud."""
+
+DIAGNOSTICS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 10)
+"""/diagnostics, as the aggregator subscribes to it."""
