@@ -17,9 +17,9 @@ help: ## this list
 	@echo "PYTEST_ARGS=..., BENCH_ARGS=..., TORCH_INDEX=ADDRESS (an additional package index with CPU builds of torch)"
 
 setup: ## make or refresh .venv: packages, ROS wheels, messages
-	@command -v $(PYTHON) > /dev/null || { echo "setup: Expected PYTHON to be an installed Python 3.10 to 3.13," \
-	  "got '$(PYTHON)'. Install with: sudo apt install python3 python3-venv python3-dev" >&2; exit 1; }
-	@$(ENVIRONMENT) && $(PYTHON) scripts/setup_venv.py $(KEEP_PYTHON)
+	@python="$$(command -v $(PYTHON))" || { echo "setup: Expected PYTHON to be an installed Python 3.10 to 3.13," \
+	  "got '$(PYTHON)'. Install with: sudo apt install python3 python3-venv python3-dev" >&2; exit 1; }; \
+	  $(ENVIRONMENT) && "$$python" scripts/setup_venv.py $(KEEP_PYTHON)
 
 demo: setup ## run player, node and recorder; the result is in out/demo (SCANS=DIR for your own scans)
 	@$(ENVIRONMENT) && python -m pasco_ros.demo $(if $(SCANS),--scans "$(SCANS)")

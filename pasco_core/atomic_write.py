@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,10 +23,12 @@ def atomic_write(target: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(target)
     temporary = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(8)}{target.suffix}")
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    mode = stat.S_IMODE(os.stat(temporary).st_mode)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        os.chmod(temporary, mode)  # a writer that replaces the file may have made it private
         os.replace(temporary, target)
     except BaseException:
         with suppress(FileNotFoundError):

@@ -9,6 +9,8 @@ import array
 from collections.abc import Sequence
 
 import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from nav_msgs.msg import MapMetaData, OccupancyGrid
 from pasco.msg import FrameStatus, VoxelGrid, VoxelLayer
@@ -22,6 +24,7 @@ from pasco_core.data.label_set import LabelSet
 from pasco_core.geometry import VoxelGrid as Grid
 from pasco_core.prediction import ScenePrediction, Segment
 from pasco_core.viz.palette import instance_colours
+from pasco_ros.health import Condition
 from pasco_ros.outcomes import FrameReport, Verdict
 from pasco_ros.projection import UNKNOWN_CLASS, occupied_mask
 
@@ -152,6 +155,25 @@ def status_message(header: Header, verdict: Verdict, report: FrameReport, counts
         stage_seconds=[float(seconds) for seconds in report.stages.values()],
         frames_received=sum(counts), frames_by_outcome=list(counts),
     )
+
+
+def diagnostics_message(conditions: Sequence[Condition], node: str, hardware: str, stamp: Time) -> DiagnosticArray:
+    """The conditions of a node for /diagnostics.
+
+    Args:
+        conditions: as ``health.assess`` gives them.
+        node: name of the node, which each condition's name begins with.
+        hardware: what the aggregator groups by, here the weights.
+        stamp: the node's time.
+    """
+    statuses = [
+        DiagnosticStatus(
+            level=bytes([condition.level]), name=f"{node}: {condition.name}", message=condition.message,
+            hardware_id=hardware, values=[KeyValue(key=key, value=value) for key, value in condition.values.items()],
+        )
+        for condition in conditions
+    ]
+    return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
 
 
 def segment_boxes(scene: ScenePrediction) -> dict[int, tuple[np.ndarray, np.ndarray]]:

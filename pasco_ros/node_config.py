@@ -35,6 +35,9 @@ class NodeConfig:
     checkpoint: str = _setting(
         "", "Weights, a .safetensors file made by `pasco convert` or training. Empty: random weights that were never "
         "trained, to try the node without a download.", fixed=True)
+    features_checkpoint: str = _setting(
+        "", "Weights of the point features, for a checkpoint that reads them (SemanticKITTI's); a .safetensors file.",
+        fixed=True)
     device: str = _setting(
         "auto", "Where the network runs: cpu, cuda, cuda:N, or auto (CUDA where there is one, else the CPU). A named "
         "device that is not there lets configure fail.", fixed=True)
@@ -62,12 +65,12 @@ class NodeConfig:
     max_failures: int = _setting(
         3, "After this many failed computations in a row the node pauses, up to 30 s, before the next attempt.",
         low=1, high=1000, fixed=True)
-    publish_voxels: bool = _setting(True, "Publish ~/voxels.")
-    publish_occupied_points: bool = _setting(True, "Publish ~/occupied_points.")
-    publish_instances: bool = _setting(True, "Publish ~/instances.")
-    publish_segments: bool = _setting(True, "Publish ~/segments.")
-    publish_occupancy_grid: bool = _setting(True, "Publish ~/occupancy_grid.")
-    publish_uncertainty_grid: bool = _setting(True, "Publish ~/uncertainty_grid.")
+    publish_voxels: bool = _setting(True, "Publish ~/voxels.", fixed=True)
+    publish_occupied_points: bool = _setting(True, "Publish ~/occupied_points.", fixed=True)
+    publish_instances: bool = _setting(True, "Publish ~/instances.", fixed=True)
+    publish_segments: bool = _setting(True, "Publish ~/segments.", fixed=True)
+    publish_occupancy_grid: bool = _setting(True, "Publish ~/occupancy_grid.", fixed=True)
+    publish_uncertainty_grid: bool = _setting(True, "Publish ~/uncertainty_grid.", fixed=True)
     voxel_layers: tuple[str, ...] = _setting(LAYERS, "Layers of ~/voxels.", choices=LAYERS)
     uncertainty_threshold: float = _setting(
         1.0, "Voxels more uncertain than this are left out of ~/occupied_points; 1 keeps all. The other outputs do not "

@@ -49,7 +49,7 @@ def check_parameter_file(path: Path, node: str) -> None:
         for name, value in _flat(parameters):
             check_name(name, str(path))
             if name in NodeConfig.names():
-                check_value(name, value)
+                _check_value_in(path, name, value)
 
 
 def check_name(name: str, source: str) -> None:
@@ -61,6 +61,13 @@ def check_name(name: str, source: str) -> None:
     if name in NodeConfig.names() or name in _ROS_NAMES or name.startswith(_ROS_PREFIXES):
         return
     raise ConfigError(unknown_name_message(name, f"parameters in {source}", NodeConfig.names()))
+
+
+def _check_value_in(path: Path, name: str, value: Any) -> None:
+    try:
+        check_value(name, value)
+    except ConfigError as error:
+        raise ConfigError(f"{error} in {path}") from error
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -116,9 +116,10 @@ class Environment:
         if self.folder.exists() and not self.stamps.is_dir() and any(self.folder.iterdir()):
             raise SetupError(f"Expected {self.folder} to be made by this set-up, got a foreign one: move it away first")
         self.stamps.mkdir(parents=True, exist_ok=True)
-        for entry in self.folder.iterdir():
-            if entry == self.stamps:
-                continue
+        entries = [entry for entry in self.folder.iterdir() if entry != self.stamps]
+        if entries:
+            say("removing the old .venv")
+        for entry in entries:
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
@@ -212,8 +213,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--keep-python", action="store_true", help="prefer the Python that .venv was made with")
     options = parser.parse_args(arguments)
     root = Path(__file__).resolve().parent.parent
-    if options.keep_python:
-        _continue_with(Environment(root).recorded_interpreter())
+    _continue_with(_better_python(root, options.keep_python))
     started = time.monotonic()
     try:
         with _alone(root / "build" / "setup.lock"):
@@ -232,9 +232,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _better_python(root: Path, keep: bool) -> str | None:
+    """The Python that .venv was made with if it is to be kept; that behind .venv if this one would remove itself."""
+    recorded = Environment(root).recorded_interpreter() if keep else None
+    if recorded and os.access(recorded, os.X_OK):
+        return recorded
+    return sys._base_executable if Path(sys.prefix) == root / ".venv" else None
+
+
 def _continue_with(executable: str | None) -> None:
-    """Starts this program again under another Python, so that a chosen one stays chosen."""
-    if executable and executable != _interpreter()["executable"] and os.access(executable, os.X_OK):
+    """Starts this program again under another Python, unless that one runs already or None is given."""
+    if executable and executable != _interpreter()["executable"]:
         command = [executable, *(argument for argument in sys.argv if argument != "--keep-python")]
         os.execv(executable, command)
 

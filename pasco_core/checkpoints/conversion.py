@@ -61,7 +61,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     if target.suffix != ENDING:
         raise ConfigError(f"Expected the name of the new checkpoint to end in {ENDING}, got {target}")
     if source.suffix == ENDING:
-        raise ConfigError(f"Expected the source to be a training file (.ckpt, .pth), got {source}, which needs no conversion")
+        raise ConfigError(f"Expected the source to be a training file (.ckpt, .pth), got {source}, already converted")
     if not target.parent.is_dir():
         raise ConfigError(f"Expected the folder of the new checkpoint to exist, got {target.parent}")
     training_file = read_training_file(source)
@@ -83,14 +83,14 @@ def _convert(training_file: TrainingFile, source: Path, target: Path) -> Convers
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
     settings = _contradictions(training_file.hyper_parameters, architecture.config, class_names)
-    notes = (*training_file.notes, *notes, *cast, *settings)
+    said = (*training_file.notes, *notes, *cast, *settings)
     header = CheckpointHeader(
-        system, architecture.config, class_names, source.name, training_file.sha256, notes=notes
+        system, architecture.config, class_names, source.name, training_file.sha256, notes=said
     )
     save_checkpoint(target, state, header)
     n_parameters = sum(value.numel() for key, value in state.items() if not key.endswith(_BUFFERS))
     return ConversionReport(
-        source, training_file.sha256, target, system, architecture.config, class_names, len(state), n_parameters, notes
+        source, training_file.sha256, target, system, architecture.config, class_names, len(state), n_parameters, said
     )
 
 
@@ -138,6 +138,7 @@ def _contradictions(settings: Mapping[str, Any], config: Mapping[str, Any], clas
     ]
     names = settings.get("class_names")
     if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
-        differ = [f"{index}: '{a}' is '{b}' here" for index, (a, b) in enumerate(zip(names, class_names, strict=False)) if a != b]
+        both = enumerate(zip(names, class_names, strict=False))
+        differ = [f"{index}: {theirs!r} is {ours!r} here" for index, (theirs, ours) in both if theirs != ours]
         notes += [f"class names differ from the file's ({'; '.join(differ)})"] if differ else []
     return notes

@@ -46,8 +46,8 @@ class CheckpointHeader:
     format_version: int = FORMAT_VERSION
 
     def to_metadata(self) -> dict[str, str]:
-        """The text entries for safetensors; ``format`` tells other tools that PyTorch wrote the tensors."""
-        return {METADATA_KEY: json.dumps(asdict(self), sort_keys=True, allow_nan=False), "format": "pt"}
+        """The text entry for safetensors: a single one, because it writes several in an order of its own."""
+        return {METADATA_KEY: json.dumps(asdict(self), sort_keys=True, allow_nan=False)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str] | None, source: str) -> CheckpointHeader:

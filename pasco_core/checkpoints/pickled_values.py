@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,6 @@ import numpy as np
 _NUMBER = re.compile(r"[biufc](1|2|4|8|16)|[SU]\d{1,4}")
 _MAX_VALUES = 100_000
 _MAX_DEPTH = 50
-
-
-class AttributeDict(dict):
-    """Lightning's dictionary of hyper-parameters, read as a plain one."""
 
 
 class Namespace:
@@ -42,7 +40,7 @@ class Path:
 
     def resolved(self) -> str:
         """As text."""
-        return "/".join(str(part) for part in self.parts)
+        return str(PurePosixPath(*(str(part) for part in self.parts)))
 
 
 class DType:
@@ -99,15 +97,22 @@ def reconstruct(*_: Any) -> Array:
     return Array()
 
 
-ALLOWED: list[tuple[Callable[..., Any], str]] = [
-    (AttributeDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
-    (AttributeDict, "lightning.pytorch.utilities.parsing.AttributeDict"),
-    (AttributeDict, "lightning.fabric.utilities.data.AttributeDict"),
-    (AttributeDict, "lightning_fabric.utilities.data.AttributeDict"),
-    (AttributeDict, "pytorch_lightning.core.saving.AttributeDict"),
+def empty_bytes() -> bytes:
+    """``bytes`` without an argument, which is how pickle spells ``b""``; with one it could ask for terabytes."""
+    return b""
+
+
+ALLOWED: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    # Lightning's dictionary of hyper-parameters; the unpickler fills no other dictionary type than this and dict.
+    (OrderedDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
+    (OrderedDict, "lightning.pytorch.utilities.parsing.AttributeDict"),
+    (OrderedDict, "lightning.fabric.utilities.data.AttributeDict"),
+    (OrderedDict, "lightning_fabric.utilities.data.AttributeDict"),
+    (OrderedDict, "pytorch_lightning.core.saving.AttributeDict"),
     (Namespace, "argparse.Namespace"),
     *((Path, f"{module}.{kind}{name}") for module in ("pathlib", "pathlib._local")
       for kind in ("", "Pure") for name in ("PosixPath", "WindowsPath", "Path")),
+    (empty_bytes, "builtins.bytes"),
     (Array, "numpy.ndarray"),
     (DType, "numpy.dtype"),
     *((reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from pasco_core.errors import CheckpointError
 _CONTAINERS = ("state_dict", "net", "model_state_dict", "model")
 _PREFIX = "module."
 _FORBIDDEN = re.compile(r"(?:unsupported|Unsupported global:) GLOBAL (\S+)")
-_UNPICKLER = re.compile(r"WeightsUnpickler error: (.*)")
+_UNPICKLER = re.compile(r"WeightsUnpickler error:\s*(.*)")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def _unpickle(path: Path) -> Mapping[str, Any]:
     """The file's dictionary, from PyTorch's restricted unpickler and our allow-list."""
     is_zip = _check_zip(path)
     try:
-        with torch.serialization.safe_globals(ALLOWED):
+        with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read ends below
             content = torch.load(os.fspath(path), map_location="cpu", weights_only=True, mmap=is_zip)
     # Whatever a hostile or damaged file makes the unpickler raise, it means that this file cannot be read.
     except Exception as error:
@@ -107,7 +109,7 @@ def _reason(path: Path, error: Exception) -> str:
     if told := _UNPICKLER.search(text):
         return f"Expected {path} to hold only tensors, arrays and plain settings, got {told[1]}; nothing in it was run"
     first = text.splitlines()[0][:200] if text else type(error).__name__
-    return f"Expected {path} to be a whole PyTorch or Lightning file, got one that is truncated or of another kind: {first}"
+    return f"Expected {path} to be a whole PyTorch or Lightning file, got one truncated or of another kind: {first}"
 
 
 def _state_dict(content: Mapping[str, Any], path: Path) -> tuple[dict[str, Tensor], list[str]]:

@@ -3,7 +3,7 @@
 from pasco_core.viz.camera import Camera, chase_camera
 from pasco_core.viz.palette import instance_colours, scale_colours, stuff_colours
 from pasco_core.viz.point_picture import render_points
-from pasco_core.viz.scene_picture import save_scene_picture, scene_picture
+from pasco_core.viz.scene_picture import draw_scene, save_scene_picture
 from pasco_core.viz.voxel_picture import VoxelView, birds_eye, render_voxels
 
 __all__ = [
@@ -11,11 +11,11 @@ __all__ = [
     "VoxelView",
     "birds_eye",
     "chase_camera",
+    "draw_scene",
     "instance_colours",
     "render_points",
     "render_voxels",
     "save_scene_picture",
     "scale_colours",
-    "scene_picture",
     "stuff_colours",
 ]

@@ -40,13 +40,15 @@ def render_points(
     fine = camera.scaled(supersample)
     image = np.empty((fine.height, fine.width, 3), np.uint8)
     image[...] = NIGHT if backdrop is None else backdrop
-    pixels, depth = fine.project(points[:, :3])
-    inside = np.isfinite(pixels).all(axis=1)
-    inside[inside] = ((pixels[inside] >= 0) & (pixels[inside] < (fine.width, fine.height))).all(axis=1)
+    finite = np.isfinite(points[:, :3]).all(axis=1)
+    colours = np.asarray(colours, np.uint8)[finite]
+    pixels, depth = fine.project(points[finite, :3])
+    with np.errstate(invalid="ignore"):  # pixels of points behind the camera are NaN, which is not inside
+        inside = ((pixels >= 0) & (pixels < (fine.width, fine.height))).all(axis=1)
     order = np.flatnonzero(inside)
     order = order[np.argsort(-depth[order], kind="stable")]
     size = np.clip(fine.focal_length * _POINT_SIZE / depth[order], 1, _MAX_PIXELS).round().astype(np.int32)
-    _splat(image, pixels[order], size, np.asarray(colours, np.uint8)[order])
+    _splat(image, pixels[order], size, colours[order])
     return reduce_picture(image, supersample)
 
 

@@ -37,19 +37,19 @@ def save_scene_picture(
     title: str = "",
     notes: Sequence[str] = (),
 ) -> None:
-    """Writes ``scene_picture(points, scene, title, notes)`` to ``path`` as PNG.
+    """Writes ``draw_scene(points, scene, title, notes)`` to ``path`` as PNG.
 
     Raises:
-        DataError: the file cannot be written, or an argument is not as ``scene_picture`` expects it.
+        DataError: the file cannot be written, or an argument is not as ``draw_scene`` expects it.
     """
-    image = scene_picture(points, scene, title, notes)
+    image = draw_scene(points, scene, title, notes)
     try:
         Image.fromarray(image).save(Path(path), format="PNG")
     except OSError as error:
         raise DataError(f"Expected the picture {path} to be writable, got {error.strerror or error}") from error
 
 
-def scene_picture(points: np.ndarray, scene: ScenePrediction, title: str = "", notes: Sequence[str] = ()) -> np.ndarray:
+def draw_scene(points: np.ndarray, scene: ScenePrediction, title: str = "", notes: Sequence[str] = ()) -> np.ndarray:
     """Four views from behind and above the car: input cloud, semantics, instances, uncertainty, with legends.
 
     Args:
@@ -129,6 +129,8 @@ def _instances_panel(
     picture = draw_own_car(view.picture(colours, day), camera)
     voxels = int(((semantics != 0) | (scene.panoptic != 0)).sum())
     remark = f"{len(things)} things, {len(scene.segments) - len(things)} stuff regions in grey"
+    if not scene.segments:
+        remark = "no segments"
     panel = _framed(picture, "Panoptic instances", remark, _nothing(voxels))
     draw_swatches(
         ImageDraw.Draw(panel), _thing_entries(scene), (8, _CAPTION + PANEL_HEIGHT + 10), PANEL_WIDTH - 8, size=16

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -37,6 +39,14 @@ def backdrop(grid: VoxelGrid, camera: Camera, supersample: int, colour: Colour, 
 
 def draw_own_car(image: np.ndarray, camera: Camera) -> np.ndarray:
     """``image`` (H, W, 3) with the car that carries the sensor drawn on it in white, sensor included."""
+    canvas = Image.fromarray(image).convert("RGBA")
+    canvas.alpha_composite(_own_car(camera))
+    return np.asarray(canvas.convert("RGB"))
+
+
+@lru_cache(maxsize=4)
+def _own_car(camera: Camera) -> Image.Image:
+    """The car alone on a transparent picture of the camera's size."""
     supersample = 3
     fine = camera.scaled(supersample)
     layer = Image.new("RGBA", (fine.width, fine.height), (0, 0, 0, 0))
@@ -46,10 +56,7 @@ def draw_own_car(image: np.ndarray, camera: Camera) -> np.ndarray:
     sensor = _tapered_box((-0.16, 0.16), 0.16, (_ROOF, 0.12), (0.0, 0.0), 0.0)
     for solid, colour in ((body, (250, 250, 252)), (cabin, (196, 208, 222)), (sensor, (40, 44, 52))):
         _solid(draw, fine, solid, colour, supersample)
-    small = layer.convert("RGBa").resize((camera.width, camera.height), Image.Resampling.BOX).convert("RGBA")
-    canvas = Image.fromarray(image).convert("RGBA")
-    canvas.alpha_composite(small)
-    return np.asarray(canvas.convert("RGB"))
+    return layer.convert("RGBa").resize((camera.width, camera.height), Image.Resampling.BOX).convert("RGBA")
 
 
 def _line(draw: ImageDraw.ImageDraw, camera: Camera, path: list, colour: Colour, width: int) -> None:

@@ -109,9 +109,11 @@ def reduce_picture(image: np.ndarray, factor: int) -> np.ndarray:
     """Averages blocks of ``factor`` x ``factor`` pixels of a (H * factor, W * factor, 3) uint8 picture."""
     if factor == 1:
         return image
-    height, width = image.shape[0] // factor, image.shape[1] // factor
-    total = image.reshape(height, factor, width, factor, 3).sum(axis=(1, 3), dtype=np.uint32)
-    return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
+    total = np.full((image.shape[0] // factor, image.shape[1] // factor, 3), factor * factor // 2, np.uint32)
+    for row in range(factor):
+        for column in range(factor):
+            total += image[row::factor, column::factor]
+    return (total // (factor * factor)).astype(np.uint8)
 
 
 def _check_indices(indices: np.ndarray, palette: np.ndarray) -> None:

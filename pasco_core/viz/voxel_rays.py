@@ -65,7 +65,7 @@ class _March:
         self.depth = np.full(n, np.inf, np.float32)
         self._clearance = clearance
         self._size = size
-        self._strides = (size[1] * size[2], size[2], 1)
+        self._strides = (np.float32(size[1] * size[2]), np.float32(size[2]))
         self._origin = origin.astype(np.float32)
         self._enter(origin[:, None], np.where(np.abs(directions) < 1e-9, 1e-9, directions))
 
@@ -78,63 +78,69 @@ class _March:
         meets = start < np.maximum(to_low, to_high).min(axis=0)
         self._pixel = np.flatnonzero(meets)
         self._direction = direction[:, meets].astype(np.float32)
+        self._inverse = 1.0 / self._direction
+        self._forward = (self._direction > 0).astype(np.float32)
         self._time = start[meets].astype(np.float32)
         self._axis = enter.argmax(axis=0)[meets].astype(np.int8)
         at = origin + direction[:, meets] * start[meets]
-        self._cell = np.clip(np.floor(at), 0, size - 1).astype(np.int32)
+        self._cell = np.clip(np.floor(at), 0, size - 1).astype(np.float32)
 
     def step(self) -> bool:
         """One step of every ray; False when none is left."""
         if not len(self._pixel):
             return False
-        flat = sum(c * s for c, s in zip(self._cell, self._strides, strict=True))
+        flat = (self._cell[0] * self._strides[0] + self._cell[1] * self._strides[1] + self._cell[2]).astype(np.int32)
         clearance = self._clearance[flat]
         arrived = clearance == 0
         if arrived.any():
-            self._record(arrived, flat)
-            self._keep(~arrived)
-            clearance = clearance[~arrived]
-        inside = self._leap(clearance.astype(np.int32) - 1)
-        if not inside.all():
-            self._keep(inside)
+            self._record(np.flatnonzero(arrived), flat)
+        left = self._leap(clearance.astype(np.float32) - 1) & ~arrived
+        if not left.all():
+            self._keep(np.flatnonzero(left))
         return bool(len(self._pixel))
 
     def _leap(self, reach: np.ndarray) -> np.ndarray:
         """Moves each ray out of the empty cube of ``reach`` voxels around its own; mask of those still in the grid."""
-        times, planes = [], []
-        for a in range(3):
-            plane = self._cell[a] + np.where(self._direction[a] > 0, reach + 1, -reach)
-            planes.append(plane)
-            times.append((plane - self._origin[a]) / self._direction[a])
-        axis = np.where(times[0] <= times[1], 0, 1).astype(np.int8)
-        time = np.minimum(times[0], times[1])
-        axis[times[2] < time] = 2
-        time = np.minimum(time, times[2])
+        times = [
+            (cell + forward * (reach + reach + 1) - reach - origin) * inverse
+            for cell, forward, origin, inverse in zip(
+                self._cell, self._forward, self._origin, self._inverse, strict=True
+            )
+        ]
+        time = np.minimum(np.minimum(times[0], times[1]), times[2])
         inside = np.ones(len(time), bool)
         for a in range(3):
-            cell = np.floor(self._origin[a] + self._direction[a] * time).astype(np.int32)
+            cell = self._direction[a] * time
+            cell += self._origin[a]
+            np.floor(cell, out=cell)
             # Rounding must not carry a ray over a side that it has not reached, nor keep it behind the one it has.
-            cell = np.clip(cell, self._cell[a] - reach, self._cell[a] + reach)
-            cell = np.where(axis == a, planes[a] - (self._direction[a] < 0), cell)
+            low, high = self._cell[a] - reach, self._cell[a] + reach
+            np.maximum(cell, low, out=cell)
+            np.minimum(cell, high, out=cell)
+            leaves = times[a] == time
+            ahead = np.where(self._forward[a] > 0, high + 1, low - 1)
+            np.copyto(cell, ahead, where=leaves)
+            self._axis[leaves] = a
             inside &= (cell >= 0) & (cell < self._size[a])
             self._cell[a] = cell
-        self._time, self._axis = time, axis
+        self._time = time
         return inside
 
-    def _record(self, arrived: np.ndarray, flat: np.ndarray) -> None:
-        pixel, axis = self._pixel[arrived], self._axis[arrived]
-        direction, time = self._direction[:, arrived], self._time[arrived]
+    def _record(self, rays: np.ndarray, flat: np.ndarray) -> None:
+        pixel, axis, time = self._pixel[rays], self._axis[rays], self._time[rays]
+        direction = self._direction[:, rays]
         against = np.take_along_axis(direction, axis[None].astype(np.intp), axis=0)[0] < 0
-        at = np.clip(self._origin[:, None] + direction * time - self._cell[:, arrived], 0.0, 1.0)
-        self.voxel[pixel] = flat[arrived]
+        at = np.clip(self._origin[:, None] + direction * time - self._cell[:, rays], 0.0, 1.0)
+        self.voxel[pixel] = flat[rays]
         self.face[pixel] = 2 * axis + against
         self.position[pixel, 0] = np.where(axis == 0, at[1], at[0])
         self.position[pixel, 1] = np.where(axis == 2, at[1], at[2])
         self.depth[pixel] = time
 
-    def _keep(self, mask: np.ndarray) -> None:
-        self._pixel, self._time, self._axis = self._pixel[mask], self._time[mask], self._axis[mask]
-        self._direction, self._cell = self._direction[:, mask], self._cell[:, mask]
+    def _keep(self, rays: np.ndarray) -> None:
+        self._pixel, self._time, self._axis = self._pixel[rays], self._time[rays], self._axis[rays]
+        self._direction, self._inverse = self._direction.take(rays, axis=1), self._inverse.take(rays, axis=1)
+        self._forward, self._cell = self._forward.take(rays, axis=1), self._cell.take(rays, axis=1)
 
 
 def _clearance(occupied: np.ndarray) -> np.ndarray:

@@ -20,10 +20,8 @@ def _prepared(net, points):
 
 
 def _logits_of_reference(net, cloud, reference, dtype, training):
-    state = {
-        key: value.detach().to(dtype if value.is_floating_point() else value.dtype).requires_grad_(value.is_floating_point())
-        for key, value in net.state_dict().items()
-    }
+    floats = {key: value for key, value in net.state_dict().items() if value.is_floating_point()}
+    state = {key: value.detach().to(dtype).requires_grad_() for key, value in floats.items()}
     run = reference(state, net.config, training)
     features = torch.from_numpy(cloud.features).to(dtype).T
     return run(features, torch.from_numpy(cloud.neighbours), torch.from_numpy(cloud.cells)).T, state
@@ -39,7 +37,9 @@ def test_logits_equal_a_channel_first_implementation(make_net, random_cloud, ref
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("layout", ["contiguous", "transposed"])
-def test_float32_gradients_equal_float64_ones_of_that_implementation(make_net, random_cloud, reference, training, layout):
+def test_float32_gradients_equal_float64_ones_of_a_channel_first_implementation(
+    make_net, random_cloud, reference, training, layout
+):
     """Transposed features and a transposed gradient: some normalisation backwards are wrong for such views."""
     net = make_net(TINY).train(training)
     cloud = _prepared(net, random_cloud(2, 80))

@@ -13,9 +13,9 @@ from pasco_core.data.simulation.ground import SteppedGround
 from pasco_core.data.simulation.solids import Solid
 
 EGO_SPEED = 10.0  # metres per second along the street
-_LANE = 1.75  # metres from the centre line to the middle of a lane
-_PARKING = 4.75  # to the middle of the parking strip
-_KERB, _GARDEN = 5.8, 8.4  # to the inner and outer edge of the sidewalk
+_LANE = 2.0  # metres from the centre line to the middle of a lane
+_PARKING = 5.5  # to the middle of the parking strip
+_KERB, _GARDEN = 6.6, 9.4  # to the inner and outer edge of the sidewalk
 _SIDEWALK_Z, _GARDEN_Z = 0.13, 0.06
 _PLOT, _SLOT = 21.0, 5.9  # metres of street per plot of land and per parking slot
 # Each kind of thing draws from its own random stream, so that adding to one does not move the others.
@@ -45,7 +45,7 @@ class Street:
         self._seed = seed
         rng = np.random.default_rng([seed, 1000])
         self.ground = SteppedGround(
-            edges=(3.7, _KERB, _GARDEN),
+            edges=(4.4, _KERB, _GARDEN),
             heights=(0.0, 0.0, _SIDEWALK_Z, _GARDEN_Z),
             categories=(CLASS["road"], CLASS["parking"], CLASS["sidewalk"], CLASS["terrain"]),
             bend=float(rng.uniform(4.0, 9.0)) * float(rng.choice([-1.0, 1.0])),
@@ -76,7 +76,7 @@ class Street:
             if abs(at - EGO_SPEED * time) > 17.0:
                 solids += self._on_lane(furniture.car(instance, rng), at, -_LANE, 0.0)
         for instance, at, _ in self._stream(_RIDERS, 0, low, high, 53.0, 4.5, time):
-            solids += self._on_lane(furniture.cyclist(instance), at, -3.2, 0.0)
+            solids += self._on_lane(furniture.cyclist(instance), at, -3.7, 0.0)
         return solids
 
     def _rng(self, *key: int) -> np.random.Generator:
@@ -104,9 +104,9 @@ class Street:
     def _parked(self, slot: int, side: int) -> list[Solid]:
         rng = self._rng(_PARKED, side + 1, slot)
         choice, instance = rng.random(), _instance(_PARKED, side, slot)
-        if choice > 0.58 or self._is_driveway(slot, side):
+        if choice > 0.42 or self._is_driveway(slot, side):
             return []
-        vehicle = furniture.van(instance, rng) if choice < 0.05 else furniture.car(instance, rng)
+        vehicle = furniture.van(instance, rng) if choice < 0.025 else furniture.car(instance, rng)
         turn = (0.0 if side < 0 else np.pi) + rng.normal(0.0, 0.025)
         at = (slot + 0.5) * _SLOT + rng.uniform(-0.3, 0.3)
         return self._on_lane(vehicle, at, side * (_PARKING + rng.normal(0.0, 0.08)), turn)

@@ -1,8 +1,8 @@
 """The network's forward pass for inference: the same function as the modules in evaluation mode, several times faster.
 
-Every normalisation is folded into the linear layer behind it and every scale into the layer before it; a block then
-runs over a few thousand tokens at a time, so that its intermediate results stay in the processor's cache, and updates
-the tokens in place. Folding is repeated at every call: it costs milliseconds, and nothing can go stale.
+Normalisations and scales are folded into the linear layers beside them or, for token mixing, applied to the few
+occupied cells instead of all points. A block updates the tokens in place, a thousand at a time, so that intermediate
+results stay in the processor's cache. Folding is repeated at every call: it costs milliseconds, and nothing goes stale.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pasco_core.errors import CloudError
 from pasco_core.systems.waffleiron.config import WaffleIronConfig
 
 # Points are kept strictly inside the field of view, by this margin in metres.
-_BORDER = -1e-4
+_BORDER = 1e-4
 # Wild returns beyond this range (metres) do not shape the down-sampling grid: they would make float32 voxels coarse.
 _MAX_RANGE = 1e4
 

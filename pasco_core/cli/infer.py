@@ -1,0 +1,136 @@
+"""``pasco infer``: one scan in; the scene as .npz, a picture and a one-screen summary out."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pasco_core.cli.text import as_json
+from pasco_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pasco_core.data.point_cloud import PointCloud
+    from pasco_core.prediction import ScenePrediction
+    from pasco_core.systems.pasco import Predictor
+
+_DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Scan, weights, device, outputs."""
+    add = parser.add_argument
+    add("scan", type=Path, metavar="SCAN", help="KITTI or nuScenes .bin, .npy, .pcd or .ply; x forward, metres")
+    add("--checkpoint", type=Path, metavar="C.safetensors",
+        help="weights from `pasco convert`; without them: untrained random weights of the small width")
+    add("--features", type=Path, metavar="W.safetensors",
+        help="WaffleIron weights from `pasco convert`, for networks that read its point features (SemanticKITTI's)")
+    add("--device", default="cpu", help="cpu, cuda or cuda:1 (default: cpu)")
+    add("--transforms", choices=("fixed", "random"), default="fixed",
+        help="how the subnets' views differ: always the same, or drawn anew (default: fixed)")
+    add("--seed", type=int, default=0, help="of untrained weights and random transforms (default: 0)")
+    add("--out", type=Path, metavar="DIR", help="folder for scene.npz, scene.png, summary.json "
+                                                "(default: out/infer/<name of the scan>)")
+    add("--json", action="store_true", help="print the summary as JSON")
+    add("--no-picture", action="store_true", help="do not draw scene.png")
+    parser.epilog = (
+        "examples:\n"
+        "  pasco infer 000000.bin\n"
+        "  pasco infer cloud.pcd --checkpoint pasco_single_kitti360.safetensors --out out/cloud\n"
+        "  pasco infer 000000.bin --checkpoint pasco.safetensors --features waffleiron.safetensors --json"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, predict, write, report."""
+    from pasco_core.cli.infer_summary import as_text, summary
+    from pasco_core.data.scan_files import read_scan
+    from pasco_core.prediction_file import save_prediction
+
+    _check(args)
+    started = time.perf_counter()
+    cloud = read_scan(args.scan)
+    seconds = {"read scan": time.perf_counter() - started}
+    predictor = _predictor(args)
+    seconds["load weights"] = time.perf_counter() - started - seconds["read scan"]
+    scene = predictor(cloud.points)
+
+    folder = args.out or Path("out") / "infer" / args.scan.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"scene": folder / "scene.npz", "summary": folder / "summary.json"}
+    values = summary(scene, cloud, seconds)
+    values.update(scan=str(args.scan), **_weights(args, predictor))
+    values["notes"] += _remarks(args, predictor)
+    save_prediction(files["scene"], scene)
+    if not args.no_picture:
+        files["picture"] = folder / "scene.png"
+        _draw(files["picture"], args, cloud, scene)
+    values["files"] = {name: str(path) for name, path in files.items()}
+    _write_text(files["summary"], as_json(values) + "\n")
+    print(as_json(values) if args.json else as_text(values))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be wrong with the options is said before anything is read."""
+    if not _DEVICE.fullmatch(args.device):
+        raise ConfigError(f"Expected --device to be cpu, cuda or cuda:N, got '{args.device}'")
+    if not 0 <= args.seed < 2**32:
+        raise ConfigError(f"Expected --seed to be 0 to {2**32 - 1}, got {args.seed}")
+    if args.features is not None and args.checkpoint is None:
+        raise ConfigError("Expected --features to come with --checkpoint, whose network reads them, got none")
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise ConfigError(f"Expected --out to be a folder, got the file {args.out}")
+
+
+def _predictor(args: argparse.Namespace) -> Predictor:
+    import numpy as np
+
+    from pasco_core.systems.pasco import Predictor
+
+    options: dict[str, Any] = {
+        "device": args.device,
+        "transforms": "random" if args.transforms == "random" else None,
+        "rng": np.random.default_rng(args.seed),
+    }
+    if args.checkpoint is None:
+        return Predictor.untrained(seed=args.seed, **options)
+    return Predictor(args.checkpoint, features=args.features, **options)
+
+
+def _weights(args: argparse.Namespace, predictor: Predictor) -> dict[str, Any]:
+    """What the prediction was made with."""
+    return {
+        "checkpoint": str(args.checkpoint) if args.checkpoint else None,
+        "features": str(args.features) if args.features else None,
+        "network": predictor.config.to_dict(),
+        "device": args.device,
+        "transforms": args.transforms,
+        "seed": args.seed,
+    }
+
+
+def _remarks(args: argparse.Namespace, predictor: Predictor) -> list[str]:
+    from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS
+
+    if args.features is not None and predictor.config.in_channels == GEOMETRIC_CHANNELS:
+        return [f"--features not used: this network reads the {GEOMETRIC_CHANNELS} geometric features only"]
+    return []
+
+
+def _draw(path: Path, args: argparse.Namespace, cloud: PointCloud, scene: ScenePrediction) -> None:
+    from pasco_core.atomic_write import atomic_write
+    from pasco_core.viz import save_scene_picture
+
+    weights = args.checkpoint.name if args.checkpoint else "no checkpoint"
+    with atomic_write(path) as temporary:
+        save_scene_picture(temporary, cloud.points, scene, title=f"{args.scan.name} · {weights}", notes=cloud.notes)
+
+
+def _write_text(path: Path, text: str) -> None:
+    from pasco_core.atomic_write import atomic_write
+
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,218 @@
+"""Points in, completed scene out: the one class most users need."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Union
+
+import numpy as np
+import torch
+
+from pasco_core.checkpoints import load_checkpoint
+from pasco_core.data.label_set import label_set_for
+from pasco_core.device import usable_device
+from pasco_core.errors import CheckpointError, ConfigError
+from pasco_core.geometry import KITTI_GRID
+from pasco_core.prediction import ScenePrediction
+from pasco_core.systems import waffleiron
+from pasco_core.systems.pasco.config import PaSCoConfig
+from pasco_core.systems.pasco.ensemble import EnsembleResult, ensemble
+from pasco_core.systems.pasco.network import PaSCo, load_network
+from pasco_core.systems.pasco.panoptic import PanopticThresholds, panoptic_inference
+from pasco_core.systems.pasco.point_inputs import (
+    GEOMETRIC_CHANNELS,
+    PointInputs,
+    check_points,
+    point_inputs,
+    subnet_voxels,
+)
+from pasco_core.systems.pasco.scene import make_scene, unobserved_scene
+from pasco_core.systems.pasco.transforms import GridWarp, check_transforms, fixed_transforms, random_transforms
+from pasco_core.timing import StageTimer
+
+UNTRAINED_NOTE = "untrained random weights: the classes mean nothing"
+PathLike = Union[str, os.PathLike]
+
+
+class Predictor:
+    """Completes one LiDAR scan at a time; needs no labels and keeps nothing between scans.
+
+    Args:
+        checkpoint: a ``.safetensors`` written by ``pasco convert``; or a network in memory.
+        device: "cpu", "cuda" or "cuda:1".
+        transforms: one 4×4 matrix per subnet, or "random" for new ones at every scan, as the published numbers were made.
+            Default: ``fixed_transforms`` (n = 1: identity).
+        features: WaffleIron checkpoint, for networks that read its point features.
+        votes: scans WaffleIron averages over; more than one are randomly augmented.
+        iou_threshold: soft IoU above which masks of two subnets match.
+        thresholds: of panoptic inference.
+        rng: source of everything random.
+        clock: seconds, for the timings.
+
+    Raises:
+        CheckpointError: a file that is missing, damaged or of another system.
+        ConfigError: an unusable device, transform or threshold.
+
+    Example::
+
+        predictor = Predictor("pasco.safetensors")
+        scene = predictor(points)  # (N, 4) float32: x y z intensity
+        scene.semantics[128, 128, 10]  # class of a voxel
+    """
+
+    def __init__(
+        self,
+        checkpoint: PathLike | PaSCo,
+        device: str = "cpu",
+        transforms: Sequence[np.ndarray] | str | None = None,
+        *,
+        features: PathLike | waffleiron.WaffleIron | None = None,
+        votes: int = 1,
+        iou_threshold: float = 0.2,
+        thresholds: PanopticThresholds | None = None,
+        rng: np.random.Generator | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        if not 0 <= iou_threshold < 1:
+            raise ConfigError(f"Expected iou_threshold to be in [0, 1), got {iou_threshold}")
+        self.device = usable_device(device)
+        network, self.notes = _load_network(checkpoint)
+        self.network = network.to(self.device).eval()
+        self.config: PaSCoConfig = network.config
+        self.grid = KITTI_GRID
+        self.labels = label_set_for(self.config.n_classes)
+        self._warps = self._fixed_warps(transforms)
+        self._features = _load_features(features, self.config, self.device)
+        self._votes = votes
+        self._iou_threshold = iou_threshold
+        self._thresholds = thresholds or PanopticThresholds()
+        self._rng = rng or np.random.default_rng(0)
+        self._clock = clock
+
+    @classmethod
+    def untrained(cls, config: PaSCoConfig | None = None, seed: int = 0, **options: object) -> Predictor:
+        """Key-seeded random weights, of the small width by default; every scene's notes say so.
+
+        Args:
+            config: variant of the network.
+            seed: of the weights.
+            options: as for the class.
+        """
+        from pasco_core.systems.pasco.untrained import SMALL, untrained_network
+
+        predictor = cls(untrained_network(config or SMALL, seed), **options)  # type: ignore[arg-type]
+        predictor.notes = (UNTRAINED_NOTE,)
+        return predictor
+
+    def __call__(self, points: np.ndarray) -> ScenePrediction:
+        """The scene around the sensor: the ensemble of all subnets.
+
+        Args:
+            points: (N, 4) float32, x y z in metres in KITTI's LiDAR frame, and intensity; no labels.
+
+        Raises:
+            CloudError: points of another shape, or not finite.
+            InferenceError: the network's output is not finite.
+        """
+        return self._predict(points, subnets=False)[-1]
+
+    def predict_all(self, points: np.ndarray) -> list[ScenePrediction]:
+        """Every subnet's own scene, then the ensemble's; arguments and errors as for the call."""
+        return self._predict(points, subnets=True)
+
+    @torch.inference_mode()
+    def _predict(self, points: np.ndarray, subnets: bool) -> list[ScenePrediction]:
+        timer = StageTimer(self._clock, self.device)
+        n_scenes = self.config.n_subnets + 1 if subnets else 1
+        with timer("total"):
+            points = check_points(points)
+            n_inside = int(self.grid.contains(points[:, :3]).sum())
+            notes = self.notes if n_inside == len(points) else (*self.notes, _range_note(len(points), n_inside))
+            if n_inside == 0:
+                note = f"nothing is known: none of {len(points)} points lies in the grid"
+                scenes = [unobserved_scene(self.grid, self.labels, note)] * n_scenes
+            else:
+                with timer("point features"):
+                    inputs = point_inputs(points, self.grid, self._point_features(points))
+                result = self._infer(inputs, timer)
+                scenes = self._scenes(result, n_scenes, timer)
+        return [replace(s, timings=dict(timer.seconds), notes=(*notes, *s.notes)) for s in scenes]
+
+    def _point_features(self, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor] | None:
+        if self._features is None:
+            return None
+        return self._features.point_features(points, self._votes, self._rng if self._votes > 1 else None)
+
+    def _infer(self, inputs: PointInputs, timer: StageTimer) -> EnsembleResult:
+        warps = self._warps or self._random_warps()
+        voxels = subnet_voxels(inputs.voxels, [warp.transform for warp in warps], self.grid)
+        features = [inputs.features.to(self.device)] * len(warps)
+        box_min = torch.from_numpy(np.stack([warp.box_min for warp in warps])).to(self.device)
+        box_max = torch.from_numpy(np.stack([warp.box_max for warp in warps])).to(self.device)
+        output = self.network(features, [v.to(self.device) for v in voxels], box_min, box_max, timer)
+        with timer("ensemble"):
+            return ensemble(output, warps, self._iou_threshold)
+
+    def _scenes(self, result: EnsembleResult, n_scenes: int, timer: StageTimer) -> list[ScenePrediction]:
+        with timer("panoptic inference"):
+            return [
+                make_scene(semantics, self._segments(masks), self.grid, self.labels)
+                for semantics, masks in list(zip(result.semantics, result.masks))[-n_scenes:]
+            ]
+
+    def _segments(self, masks):
+        return panoptic_inference(masks, self.labels.thing_ids, self._thresholds)
+
+    def _fixed_warps(self, transforms: Sequence[np.ndarray] | str | None) -> list[GridWarp] | None:
+        n = self.config.n_subnets
+        if isinstance(transforms, str):
+            if transforms != "random":
+                raise ConfigError(f"Expected transforms to be matrices or 'random', got {transforms!r}")
+            return None
+        matrices = fixed_transforms(n) if transforms is None else check_transforms(transforms, n)
+        return [GridWarp.of(matrix, self.grid) for matrix in matrices]
+
+    def _random_warps(self) -> list[GridWarp]:
+        max_angle = 30.0 if self.labels.n_classes == 20 else 10.0
+        return [GridWarp.of(m, self.grid) for m in random_transforms(self.config.n_subnets, self._rng, max_angle)]
+
+
+def _range_note(n_points: int, n_inside: int) -> str:
+    return f"{n_points - n_inside} of {n_points} points out of range"
+
+
+def _load_network(checkpoint: PathLike | PaSCo) -> tuple[PaSCo, tuple[str, ...]]:
+    if isinstance(checkpoint, PaSCo):
+        return checkpoint, ()
+    loaded = load_checkpoint(checkpoint)
+    if loaded.header.system != "pasco":
+        raise CheckpointError(f"Expected {checkpoint} to be a PaSCo network, got {loaded.header.system}")
+    config = PaSCoConfig.from_dict(loaded.header.config)
+    # Only weights trained with the original's padding need it: those converted from the authors' files.
+    network = load_network(loaded.state_dict, pad_leak=bool(loaded.header.source_sha256), n_heads=config.n_heads)
+    return network, tuple(loaded.header.notes)
+
+
+def _load_features(
+    features: PathLike | waffleiron.WaffleIron | None, config: PaSCoConfig, device: torch.device
+) -> waffleiron.WaffleIron | None:
+    needed = config.in_channels - GEOMETRIC_CHANNELS
+    if needed == 0:
+        return None
+    if features is None:
+        raise ConfigError(
+            f"Expected a WaffleIron checkpoint, because the network reads {config.in_channels} features per point, "
+            "got none (option 'features')"
+        )
+    if not isinstance(features, waffleiron.WaffleIron):
+        loaded = load_checkpoint(features)
+        if loaded.header.system != "waffleiron":
+            raise CheckpointError(f"Expected {features} to be a WaffleIron network, got {loaded.header.system}")
+        features = waffleiron.load_network(loaded.state_dict)
+    provided = features.config.n_classes + features.config.channels
+    if provided != needed:
+        raise CheckpointError(f"Expected WaffleIron to provide {needed} features per point, got {provided}")
+    return features.to(device).eval()

@@ -1,0 +1,66 @@
+"""Drives a lifecycle node through its services."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.node import Node
+
+from pasco_core.errors import PascoError
+
+STATES = {
+    State.PRIMARY_STATE_UNCONFIGURED: "unconfigured", State.PRIMARY_STATE_INACTIVE: "inactive",
+    State.PRIMARY_STATE_ACTIVE: "active", State.PRIMARY_STATE_FINALIZED: "finalized",
+}
+TRANSITIONS = {
+    "configure": Transition.TRANSITION_CONFIGURE, "activate": Transition.TRANSITION_ACTIVATE,
+    "deactivate": Transition.TRANSITION_DEACTIVATE, "cleanup": Transition.TRANSITION_CLEANUP,
+    "shutdown": Transition.TRANSITION_ACTIVE_SHUTDOWN,
+}
+
+
+class LifecycleClient:
+    """Calls the lifecycle services of one node.
+
+    Args:
+        node: a node that is spun in another thread.
+        target: name of the lifecycle node.
+    """
+
+    def __init__(self, node: Node, target: str) -> None:
+        self._target = target
+        self._change = node.create_client(ChangeState, f"{target}/change_state")
+        self._get = node.create_client(GetState, f"{target}/get_state")
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the node's services appear within ``timeout`` seconds."""
+        return bool(self._change.wait_for_service(timeout) and self._get.wait_for_service(timeout))
+
+    def change(self, transition: str, timeout: float) -> bool:
+        """Ask for a transition by name; returns whether the node made it.
+
+        Raises:
+            PascoError: no answer within ``timeout`` seconds.
+        """
+        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
+        return bool(self._call(self._change, request, timeout, transition).success)
+
+    def state(self, timeout: float = 5.0) -> str:
+        """Name of the state the node is in.
+
+        Raises:
+            PascoError: no answer within ``timeout`` seconds.
+        """
+        return STATES[self._call(self._get, GetState.Request(), timeout, "get_state").current_state.id]
+
+    def _call(self, client: Any, request: Any, timeout: float, what: str) -> Any:
+        done = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(timeout):
+            client.remove_pending_request(future)
+            raise PascoError(f"Expected {self._target} to answer '{what}' within {timeout:g} s, got no answer")
+        return future.result()

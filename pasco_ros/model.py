@@ -1,0 +1,111 @@
+"""The network behind the node: loaded from the settings, verified and warmed up before the first cloud."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pasco_core.data.label_set import SEMANTIC_KITTI, LabelSet
+from pasco_core.data.simulation import street_scan
+from pasco_core.errors import InferenceError
+from pasco_core.geometry import KITTI_GRID, VoxelGrid
+from pasco_core.prediction import ScenePrediction
+from pasco_ros.node_config import NodeConfig
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready to predict.
+
+    Args:
+        predict: (N, 4) float32 points -> scene.
+        checkpoint: which weights, in words: file name and SHA-256, or that they are not trained.
+        trained: whether the weights come from training.
+        device: where it runs, in words.
+        grid: the grid of its scenes.
+        labels: the classes of its scenes.
+    """
+
+    predict: Callable[[np.ndarray], ScenePrediction]
+    checkpoint: str
+    trained: bool = True
+    device: str = "cpu"
+    grid: VoxelGrid = KITTI_GRID
+    labels: LabelSet = SEMANTIC_KITTI
+
+
+ModelLoader = Callable[[NodeConfig], Model]
+
+
+def load_model(config: NodeConfig) -> Model:
+    """Load PaSCo with the weights and on the device of the settings.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged or of another architecture.
+        ConfigError: the device is not there.
+    """
+    import torch  # costs seconds, and only a node that is configured needs it
+
+    from pasco_core.checkpoints.checkpoint_file import file_sha256
+    from pasco_core.systems.pasco import Predictor
+
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+    device = choose_device(config.device)
+    if not config.checkpoint:
+        predictor = Predictor.untrained(device=device)
+        return Model(predictor, "random weights, never trained", False, device, predictor.grid, predictor.labels)
+    path = Path(config.checkpoint).expanduser()
+    features = Path(config.features_checkpoint).expanduser() if config.features_checkpoint else None
+    predictor = Predictor(path, device=device, features=features)
+    name = f"{path.name} (SHA-256 {file_sha256(path)})"
+    return Model(predictor, name, True, device, predictor.grid, predictor.labels)
+
+
+def choose_device(name: str) -> str:
+    """The device that a setting names; "auto" is CUDA where there is one.
+
+    Raises:
+        ConfigError: no such device on this machine.
+    """
+    import torch
+
+    from pasco_core.device import usable_device
+
+    if name != "auto":
+        return str(usable_device(name))
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    _log.info("The network runs on %s, chosen by device = auto", device)
+    return device
+
+
+def warm_up(model: Model) -> ScenePrediction:
+    """Compute one synthetic scan, so that the first real one is not slow and broken weights show at once.
+
+    Raises:
+        InferenceError: the prediction has values that are not finite.
+    """
+    scene = model.predict(street_scan(0))
+    check_scene(scene)
+    return scene
+
+
+def check_scene(scene: ScenePrediction) -> None:
+    """Refuse a prediction with values that are not finite or classes that do not exist.
+
+    Raises:
+        InferenceError: names what is wrong.
+    """
+    for name, values in (("probabilities", scene.probabilities), ("uncertainty", scene.voxel_uncertainty)):
+        bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+        if bad:
+            raise InferenceError(f"Expected the {name} of the scene to be finite, got {bad} values that are not")
+    highest = int(scene.semantics.max(initial=0))
+    if highest >= scene.labels.n_classes:
+        raise InferenceError(f"Expected the classes of the scene to be below {scene.labels.n_classes}, got {highest}")

@@ -1,0 +1,261 @@
+"""The lifecycle node: PointCloud2 in; voxels, segments, maps and diagnostics out.
+
+configure loads, verifies and warms up the network; activate subscribes; a thread of its own computes, and the newest
+cloud wins. The node decides nothing itself: it wires the modules beside it to ROS.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from pasco.msg import FrameStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import PointCloud2
+
+from pasco_ros import messages, qos
+from pasco_ros.backoff import FailureBackoff
+from pasco_ros.health import Health, assess
+from pasco_ros.intake import CloudIntake
+from pasco_ros.latest_frame_worker import LatestFrameWorker
+from pasco_ros.log_bridge import bridge_logging
+from pasco_ros.model import Model, ModelLoader, load_model, warm_up
+from pasco_ros.node_config import NodeConfig
+from pasco_ros.node_runner import run_node
+from pasco_ros.outcomes import Outcome, Verdict
+from pasco_ros.output_messages import OutputBuilder
+from pasco_ros.parameters import change_checker, declare_parameters, read_config
+from pasco_ros.pipeline import CloudFrame, CloudPipeline, Product
+from pasco_ros.publishers import OutputPublishers, QosEvents
+from pasco_ros.reporting import FrameReporter
+
+NODE_NAME = "panoptic_scene_completion"
+_STOP_TIMEOUT = 4.0  # seconds; launch sends SIGTERM 5 s after SIGINT
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Configured:
+    """What exists between configure and cleanup."""
+
+    model: Model
+    outputs: OutputPublishers
+    status: LifecyclePublisher
+    backoff: FailureBackoff
+    reporter: FrameReporter
+    worker: LatestFrameWorker[CloudFrame, Product]
+
+
+@dataclass
+class _Active:
+    """What exists between activate and deactivate."""
+
+    intake: CloudIntake
+    subscription: Subscription
+
+
+class PanopticSceneCompletion(LifecycleNode):
+    """The node ``panoptic_scene_completion``.
+
+    Args:
+        arguments: command line with ``--ros-args``, for remaps and parameters.
+        model_loader: settings -> model; tests give a small one.
+        **options: as for ``rclpy.node.Node``.
+
+    Raises:
+        ConfigError: a parameter is unknown or breaks its rule.
+    """
+
+    def __init__(self, arguments: Sequence[str] = (), model_loader: ModelLoader = load_model, **options: Any) -> None:
+        super().__init__(NODE_NAME, **options)
+        bridge_logging(self.get_logger())
+        declare_parameters(self, arguments)
+        self._config = read_config(self)
+        self.add_on_set_parameters_callback(change_checker(self, lambda: self._parts is not None, self._reconfigure))
+        self._load = model_loader
+        self._topic = self.resolve_topic_name("points")
+        self._parts: _Configured | None = None
+        self._active: _Active | None = None
+        self._error = ""
+        self._qos_events = QosEvents()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        # Of a steady clock, so that a node without /clock reports that too.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(self._config.diagnostics_period, self._report_health, clock=steady)
+        _log.info("Waiting to be configured; clouds will be taken from %s", self._topic)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load, verify and warm up the network; a failure names its reason and leaves the node as it was."""
+        started = time.monotonic()
+        try:
+            model = self._load(self._config)
+            if self._config.warm_up:
+                warm_up(model)
+        except Exception as error:
+            _log.debug("Configure failed", exc_info=True)
+            self._error = f"{type(error).__name__}: {error}"
+            _log.error("Configure failed, the node stays unconfigured. %s", self._error)
+            self._report_health()
+            return TransitionCallbackReturn.FAILURE
+        self._error = ""
+        self._parts = self._assemble(model)
+        self._parts.worker.start()
+        if not model.trained:
+            _log.warning("THE WEIGHTS ARE RANDOM AND WERE NEVER TRAINED: give the parameter 'checkpoint' to see more")
+        _log.info("Configured in %.1f s: %s on %s", time.monotonic() - started, model.checkpoint, model.device)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open the publishers and subscribe to the clouds."""
+        parts = self._parts
+        result = super().on_activate(state)
+        if parts is None or result != TransitionCallbackReturn.SUCCESS:
+            return TransitionCallbackReturn.FAILURE
+        parts.backoff.succeeded()
+        intake = CloudIntake(
+            self._topic, parts.worker, parts.reporter.settle, parts.backoff, lambda: self._config, self._now,
+            parts.outputs.listened_to,
+        )
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=lambda event: self._qos_events.incompatible(self._topic, "publisher", event),
+            message_lost=self._qos_events.lost,
+        )
+        subscription = self.create_subscription(
+            PointCloud2, "points", intake.receive, qos.SENSOR_INPUT, event_callbacks=events
+        )
+        self._active = _Active(intake, subscription)
+        _log.info("Active: waiting for the first cloud on %s; publishers: %d", self._topic, self._count_publishers())
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe; the cloud in flight is discarded and nothing is published afterwards."""
+        self._stop_listening(Verdict(Outcome.FLUSHED, "DEACTIVATED", "The node was deactivated"))
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release the network and the publishers, so that the node can be configured anew."""
+        result = super().on_cleanup(state)
+        self._release()
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop from any state."""
+        self._stop_listening(Verdict(Outcome.FLUSHED, "SHUTDOWN", "The node was shut down"))
+        result = super().on_shutdown(state)
+        self._release()
+        return result
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured with nothing held, after a transition that failed in an unforeseen way."""
+        _log.error("A transition from the state '%s' failed; the node is unconfigured now", state.label)
+        self._stop_listening(Verdict(Outcome.FLUSHED, "ERROR", "A transition failed"))
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> bool:
+        """Stop without a transition, at the end of the process; returns whether no computation runs any more."""
+        self._stop_listening(Verdict(Outcome.FLUSHED, "SHUTDOWN", "The node was shut down"))
+        return self._release()
+
+    def health(self) -> Health:
+        """What the diagnostics are made from, as it is now."""
+        health = Health(
+            state=self._state_machine.current_state[1], topic=self._topic, configure_error=self._error,
+            publishers=self._count_publishers(), input_timeout=self._config.input_timeout,
+            qos_events=self._qos_events.sentences(), lost=self._qos_events.n_lost,
+        )
+        parts, active = self._parts, self._active
+        if parts is not None:
+            health.checkpoint, health.trained, health.device = (
+                parts.model.checkpoint, parts.model.trained, parts.model.device
+            )
+            health.last_problem, health.latency = parts.reporter.problem(), parts.reporter.latency
+            health.stages = parts.reporter.last_report.stages if parts.reporter.last_report else {}
+            health.failures = parts.backoff.failures
+            health.pause_left = parts.backoff.pause_left(time.monotonic())
+        if active is not None:
+            health.counts, health.silence = active.intake.ledger.counts(), active.intake.silence()
+            health.clouds = active.intake.last_cloud is not None
+            health.clock_missing = self._now() == 0
+        return health
+
+    def _assemble(self, model: Model) -> _Configured:
+        config = self._config
+        outputs = OutputPublishers(self, config, self._qos_events)
+        status = self.create_lifecycle_publisher(FrameStatus, "~/status", qos.STATUS)
+        backoff = FailureBackoff(config.max_failures)
+        reporter = FrameReporter(self._publish_status, backoff, self._topic)
+        builder = OutputBuilder(model.checkpoint, outputs.wanted)
+        pipeline = CloudPipeline(
+            model, builder, outputs.publish, lambda: self._config, self._now, reporter.note, self._topic
+        )
+        worker = LatestFrameWorker(pipeline.compute, pipeline.deliver, reporter.settle)
+        return _Configured(model, outputs, status, backoff, reporter, worker)
+
+    def _stop_listening(self, verdict: Verdict) -> None:
+        active, self._active = self._active, None
+        if active is None or self._parts is None:
+            return
+        self.destroy_subscription(active.subscription)
+        self._parts.worker.flush(verdict)
+        counts = active.intake.ledger.counts()
+        told = ", ".join(f"{n} {outcome.name}" for outcome, n in zip(Outcome, counts, strict=True) if n)
+        _log.info("Stopped listening to %s: %d clouds received, of which %s", self._topic, sum(counts), told or "none")
+
+    def _release(self) -> bool:
+        """Let go of everything configure made; returns whether the computing thread has ended."""
+        parts, self._parts = self._parts, None
+        if parts is None:
+            return True
+        ended = parts.worker.stop(Verdict(Outcome.FLUSHED, "SHUTDOWN", "The node was shut down"), _STOP_TIMEOUT)
+        if not ended:
+            _log.warning("A computation still runs after %.0f s; its result will be discarded", _STOP_TIMEOUT)
+        parts.outputs.destroy()
+        self.destroy_lifecycle_publisher(parts.status)
+        return ended
+
+    def _reconfigure(self, config: NodeConfig) -> None:
+        self._config = config
+
+    def _publish_status(self, frame: CloudFrame, verdict: Verdict, counts: Sequence[int]) -> None:
+        if self._parts is not None and self.context.ok():
+            message = messages.status_message(frame.message.header, verdict, frame.report, counts)
+            self._parts.status.publish(message)
+
+    def _report_health(self) -> None:
+        if not self.context.ok():
+            return
+        if self._parts is not None and not self._parts.worker.alive:
+            _log.error("The computing thread has ended unexpectedly; it is started again")
+            self._parts.worker.start()
+        health = self.health()
+        stamp = self.get_clock().now().to_msg()
+        hardware = health.checkpoint or "no model"
+        self._diagnostics.publish(messages.diagnostics_message(assess(health), self.get_name(), hardware, stamp))
+
+    def _count_publishers(self) -> int:
+        return self.count_publishers(self._topic)
+
+    def _now(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+
+def main(arguments: Sequence[str] | None = None, model_loader: ModelLoader = load_model) -> int:
+    """Run the node until it is interrupted; the entry point of the executable.
+
+    Returns:
+        0 after an interruption, 2 when the start was refused because of the parameters.
+    """
+    return run_node(lambda argv: PanopticSceneCompletion(argv, model_loader), arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
