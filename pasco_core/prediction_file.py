@@ -108,12 +108,13 @@ def load_prediction(path: str | os.PathLike[str]) -> ScenePrediction:
 
 def _scene(content: dict[str, np.ndarray]) -> ScenePrediction:
     """The scene of the file's arrays, each checked against the grid and the label set."""
-    shape = tuple(int(n) for n in content["grid_shape"])
-    grid = VoxelGrid(tuple(float(v) for v in content["grid_origin"]), float(content["voxel_size"]), shape)
-    if len(shape) != 3 or min(shape) < 1 or len(grid.origin) != 3 or not grid.voxel_size > 0:
-        raise ValueError(f"a grid of shape {shape}, origin {grid.origin} and voxel size {grid.voxel_size}")
+    shape, origin = content["grid_shape"].tolist(), content["grid_origin"].tolist()
+    voxel_size = float(content["voxel_size"])
+    if len(shape) != 3 or min(shape) < 1 or len(origin) != 3 or not voxel_size > 0:
+        raise ValueError(f"a grid of shape {shape}, origin {origin} and voxel size {voxel_size}")
+    grid = VoxelGrid((origin[0], origin[1], origin[2]), voxel_size, (shape[0], shape[1], shape[2]))
     labels = _labels(json.loads(str(content["labels"])))
-    grids = {name: _checked(content, name, shape, dtype) for name, dtype in _GRIDS.items()}
+    grids = {name: _checked(content, name, grid.shape, dtype) for name, dtype in _GRIDS.items()}
     voxels = _checked(content, "probability_voxels", (content["probability_voxels"].size,), np.int64)
     if voxels.size and (voxels.min() < 0 or voxels.max() >= math.prod(shape)):
         raise ValueError("probability_voxels outside the grid")

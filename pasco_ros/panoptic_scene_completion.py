@@ -76,7 +76,7 @@ class PanopticSceneCompletion(LifecycleNode):
 
     def __init__(self, arguments: Sequence[str] = (), model_loader: ModelLoader = load_model, **options: Any) -> None:
         super().__init__(NODE_NAME, **options)
-        bridge_logging(self.get_logger())
+        bridge_logging(self)
         declare_parameters(self, arguments)
         self._config = read_config(self)
         self.add_on_set_parameters_callback(change_checker(self, lambda: self._parts is not None, self._reconfigure))
@@ -164,6 +164,11 @@ class PanopticSceneCompletion(LifecycleNode):
         """Stop without a transition, at the end of the process; returns whether no computation runs any more."""
         self._stop_listening(Verdict(Outcome.FLUSHED, "SHUTDOWN", "The node was shut down"))
         return self._release()
+
+    def destroy_node(self) -> None:
+        """Destroy the node and its lifecycle services, which rclpy leaves to the garbage collector."""
+        self._state_machine.destroy_when_not_in_use()
+        super().destroy_node()
 
     def health(self) -> Health:
         """What the diagnostics are made from, as it is now."""

@@ -17,6 +17,7 @@ export LD_LIBRARY_PATH="$pasco_libraries"
 [ -n "$LD_LIBRARY_PATH" ] || unset LD_LIBRARY_PATH
 
 unset PYTHONHOME PYTHONPATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH RMW_IMPLEMENTATION ROS_VERSION ROS_PYTHON_VERSION
+unset FASTRTPS_DEFAULT_PROFILES_FILE
 # The ROS wheels mark with it that the library path is set; inherited from another environment it would be wrong.
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
@@ -25,9 +26,8 @@ export PATH="$VIRTUAL_ENV/bin:$PATH"
 export AMENT_PREFIX_PATH="$VIRTUAL_ENV"
 export ROS_DISTRO=kilted
 
-# Grids and clouds are larger than the default shared-memory segment; see the profile. The name differs by distribution.
+# Grids and clouds are larger than the default shared-memory segment; see the profile.
 export FASTDDS_DEFAULT_PROFILES_FILE="$pasco_root/config/fastdds_profile.xml"
-export FASTRTPS_DEFAULT_PROFILES_FILE="$FASTDDS_DEFAULT_PROFILES_FILE"
 # Other machines stay undisturbed unless asked for.
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
 

@@ -18,8 +18,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before any test module imports torch or rclpy: both read their environment once."""
     os.environ.setdefault("OMP_NUM_THREADS", "2")
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    profile = str(ROOT / "config" / "fastdds_profile.xml")
-    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = profile
+    profile_variable = "FASTRTPS" if os.environ.get("ROS_DISTRO") in ("humble", "jazzy") else "FASTDDS"
+    os.environ[f"{profile_variable}_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_profile.xml")
     config.stash[_DOMAIN] = _reserve_domain()
 
 

@@ -47,17 +47,17 @@ class DType:
     """numpy.dtype as its pickle spells it: a type code, then the byte order."""
 
     def __init__(self, code: Any = "", *_: Any):
-        self.code, self.order = code, "="
+        self.code, self.order = code, "<"
 
     def __setstate__(self, state: Any) -> None:
-        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
-            self.order = state[1]
+        if isinstance(state, tuple) and len(state) > 1 and state[1] == ">":
+            self.order = ">"
 
     def dtype(self) -> np.dtype:
         """The type, where it is a number or text."""
         if not isinstance(self.code, str) or not _NUMBER.fullmatch(self.code):
             raise ValueError(f"array of type {self.code!r}")
-        return np.dtype(self.code).newbyteorder(self.order)
+        return np.dtype(self.order + self.code)
 
     def resolved(self) -> str:
         """Its name."""

@@ -108,8 +108,9 @@ def _reason(path: Path, error: Exception) -> str:
         )
     if told := _UNPICKLER.search(text):
         return f"Expected {path} to hold only tensors, arrays and plain settings, got {told[1]}; nothing in it was run"
-    first = text.splitlines()[0][:200] if text else type(error).__name__
-    return f"Expected {path} to be a whole PyTorch or Lightning file, got one truncated or of another kind: {first}"
+    # PyTorch's own messages tell what is wrong; those of a parser that lost its way ("105") do not.
+    detail = f": {text.splitlines()[0][:200]}" if isinstance(error, RuntimeError) and text else ""
+    return f"Expected {path} to be a whole PyTorch or Lightning file, got one truncated or of another kind{detail}"
 
 
 def _state_dict(content: Mapping[str, Any], path: Path) -> tuple[dict[str, Tensor], list[str]]:

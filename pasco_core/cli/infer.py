@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     cloud = read_scan(args.scan)
     seconds = {"read scan": time.perf_counter() - started}
     predictor = _predictor(args)
-    seconds["load weights"] = time.perf_counter() - started - seconds["read scan"]
+    seconds["load network"] = time.perf_counter() - started - seconds["read scan"]
     scene = predictor(cloud.points)
 
     folder = args.out or Path("out") / "infer" / args.scan.stem
@@ -88,8 +88,10 @@ def _check(args: argparse.Namespace) -> None:
 def _predictor(args: argparse.Namespace) -> Predictor:
     import numpy as np
 
+    from pasco_core.device import usable_device
     from pasco_core.systems.pasco import Predictor
 
+    usable_device(args.device)  # here already, because making untrained weights takes seconds
     options: dict[str, Any] = {
         "device": args.device,
         "transforms": "random" if args.transforms == "random" else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,6 @@ def test_a_prediction_comes_back_equal_in_every_field(saved, scene):
 
 
 def test_an_empty_scene_comes_back_empty(tmp_path, scene):
-    from dataclasses import replace
-
     empty = replace(scene, segments=[], probability_voxels=np.zeros(0, np.int64), notes=(), timings={},
                     probabilities=np.zeros((0, 20), np.float32))
     save_prediction(tmp_path / "scene.npz", empty)
@@ -60,8 +59,10 @@ def test_an_empty_scene_comes_back_empty(tmp_path, scene):
     assert loaded.segments == [] and loaded.probabilities.shape == (0, 20) and loaded.notes == ()
 
 
-@pytest.mark.parametrize("labels", [KITTI_360, LabelSet("mine", ("empty", "wall"), frozenset({1}), np.eye(2, 3, dtype=np.uint8))],
-                         ids=["KITTI-360", "own"])
+OWN = LabelSet("mine", ("empty", "wall"), frozenset({1}), np.eye(2, 3, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("labels", [KITTI_360, OWN], ids=["KITTI-360", "own"])
 def test_the_label_set_comes_back_by_name_or_whole(tmp_path, make_scene, labels):
     save_prediction(tmp_path / "scene.npz", make_scene(labels))
     loaded = load_prediction(tmp_path / "scene.npz").labels
@@ -89,7 +90,7 @@ def test_a_truncated_file_is_refused_at_every_length(saved):
     ({"panoptic": None}, "no 'panoptic'"),
     ({"semantics": np.zeros((2, 2, 2), np.uint8)}, "semantics uint8 (2, 2, 2) instead of uint8 (16, 8, 4)"),
     ({"panoptic": np.zeros((16, 8, 4), np.int64)}, "panoptic int64"),
-    ({"grid_shape": np.array([16, 8])}, "a grid of shape (16, 8)"),
+    ({"grid_shape": np.array([16, 8])}, "a grid of shape [16, 8]"),
     ({"voxel_size": np.float64("nan")}, "voxel size nan"),
     ({"probability_voxels": np.full(134, 512)}, "outside the grid"),
     ({"probabilities": np.zeros((134, 19), np.float32)}, "probabilities float32 (134, 19)"),

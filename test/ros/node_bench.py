@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from pasco.msg import FrameStatus
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
@@ -19,6 +17,7 @@ from std_msgs.msg import Header
 
 from pasco_ros import messages, qos
 from pasco_ros.demo.lifecycle_client import LifecycleClient
+from pasco_ros.demo.spin_thread import SpinThread
 from pasco_ros.model import Model
 from pasco_ros.outcomes import Outcome
 from pasco_ros.output_messages import OUTPUTS
@@ -70,22 +69,8 @@ class NodeBench:
                 topic = f"/{NODE_NAME}/{output.name}"
                 self.client.create_subscription(output.type, topic, self.received[output.name].append, output.qos)
         self.publisher = self.client.create_publisher(PointCloud2, "/points", 10)
-        self.stamp = time.time_ns()
-        self._threads = [self._spin(self.node), self._spin(self.client)]
-
-    def _spin(self, node):
-        executor = SingleThreadedExecutor(context=self.context)
-        executor.add_node(node)
-
-        def spin():
-            try:
-                executor.spin()
-            except ExternalShutdownException:
-                return
-
-        thread = threading.Thread(target=spin, daemon=True)
-        thread.start()
-        return executor, thread
+        self.stamp = time.time_ns() - 100_000_000_000  # so that many clouds can be sent at once, none from the future
+        self._threads = [SpinThread(self.node), SpinThread(self.client)]
 
     def configure(self) -> bool:
         assert self.lifecycle.wait(10)
@@ -153,10 +138,8 @@ class NodeBench:
         return future.result().results[0]
 
     def close(self):
-        for executor, _ in self._threads:
-            executor.shutdown(timeout_sec=5)
-        for _, thread in self._threads:
-            thread.join(10)
+        for thread in self._threads:
+            thread.stop()
         self.node.close()
         self.node.destroy_node()
         self.client.destroy_node()

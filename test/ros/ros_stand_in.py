@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -62,6 +63,7 @@ class FakePredictor:
 
     def __call__(self, points: np.ndarray) -> ScenePrediction:
         self.seen.append(len(points))
+        logging.getLogger("pasco_ros").log(logging.INFO if self.delay else logging.DEBUG, "the stand-in computes")
         time.sleep(self.delay)
         if self.fault == "raise":
             raise RuntimeError("the network is unwell")

@@ -200,7 +200,7 @@ class _AttentionMasks:
             coordinates, children = strided_map(coordinates)
             padded = torch.cat([mask, mask.new_zeros(1, mask.shape[1])])
             mask = padded[children.table].any(1)
-        allowed = _at(mask, coordinates, tokens.coords)
+        allowed = mask if coordinates is tokens.coordinates else _at(mask, coordinates, tokens.coords)
         if self.tokens.padding[level] == 0:
             return allowed
         at_origin = _at(mask, coordinates, tokens.coords.new_zeros(1, 4)) & self.tokens.origin_inside

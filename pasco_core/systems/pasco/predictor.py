@@ -46,7 +46,7 @@ class Predictor:
         transforms: one 4×4 matrix per subnet, or "random" for new ones at every scan, as the published numbers were made.
             Default: ``fixed_transforms`` (n = 1: identity).
         features: WaffleIron checkpoint, for networks that read its point features.
-        votes: scans WaffleIron averages over; more than one are randomly augmented.
+        votes: randomly augmented views WaffleIron averages over; 0: the scan as it is.
         iou_threshold: soft IoU above which masks of two subnets match.
         thresholds: of panoptic inference.
         rng: source of everything random.
@@ -70,7 +70,7 @@ class Predictor:
         transforms: Sequence[np.ndarray] | str | None = None,
         *,
         features: PathLike | waffleiron.WaffleIron | None = None,
-        votes: int = 1,
+        votes: int = 0,
         iou_threshold: float = 0.2,
         thresholds: PanopticThresholds | None = None,
         rng: np.random.Generator | None = None,
@@ -144,7 +144,7 @@ class Predictor:
     def _point_features(self, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor] | None:
         if self._features is None:
             return None
-        return self._features.point_features(points, self._votes, self._rng if self._votes > 1 else None)
+        return self._features.point_features(points, self._votes, self._rng if self._votes else None)
 
     def _infer(self, inputs: PointInputs, timer: StageTimer) -> EnsembleResult:
         warps = self._warps or self._random_warps()

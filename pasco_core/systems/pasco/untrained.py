@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from pasco_core.data.simulation import street_scan
 from pasco_core.geometry import KITTI_GRID
+from pasco_core.sparse import ops
 from pasco_core.systems.pasco.config import STRIDES, PaSCoConfig
-from pasco_core.systems.pasco.network import PaSCo, PaSCoOutput, load_network
+from pasco_core.systems.pasco.mask_transformer import MaskTransformer, SubnetTokens
+from pasco_core.systems.pasco.network import PaSCo, load_network
 from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS, point_inputs, subnet_voxels
 from pasco_core.systems.pasco.position_encoding import pattern_encoding
 from pasco_core.systems.pasco.transforms import GridWarp, fixed_transforms
@@ -29,9 +31,10 @@ KEPT_SHARE = {4: 0.28, 2: 0.40, 1: 0.45}
 MARGIN_SPREAD = 2.0
 # How far the heads of further subnets are from the first one's: trained subnets mostly agree.
 HEAD_DIFFERENCE = 0.3
-# Share of the voxels in one query's mask, and the spread of the class logits that makes queries confident.
-MASK_SHARE = 0.02
-CLASS_SPREAD = 8.0
+# Share of the voxels in one query's mask; spreads that make classes confident and masks crisp.
+MASK_SHARE = 0.005
+CLASS_SPREAD = 3.0
+MASK_SPREAD = 4.0
 
 _HEAD_NUMBER = re.compile(r"(\.completion_heads\.)\d+(\.0\.kernel)$")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm3d, nn.LayerNorm)
@@ -50,13 +53,9 @@ def untrained_network(config: PaSCoConfig = SMALL, seed: int = 0) -> PaSCo:
     voxels = subnet_voxels(inputs.voxels, [warp.transform for warp in warps], KITTI_GRID)
     low, high = (torch.from_numpy(np.stack([getattr(w, name) for w in warps])) for name in ("box_min", "box_max"))
     features = [inputs.features] * config.n_subnets
-
-    def run() -> PaSCoOutput:
-        return network(features, voxels, low, high)
-
     with torch.no_grad():
-        _settle_norms(network, run)
-        _settle_masks(network, run)
+        tokens = _settle_norms(network, lambda: network(features, voxels, low, high))
+        _settle_queries(network.transformer_predictor, tokens)
     return network
 
 
@@ -84,7 +83,9 @@ def _draw(key: str, like: Tensor, is_norm: bool, seed: int) -> Tensor:
     # Fan-in: sparse kernels end in (Cin, Cout), dense weights start with Cout.
     fan_in = like[..., 0].numel() if leaf == "kernel" else like[0].numel()
     values = np.random.default_rng([seed, zlib.crc32(key.encode())]).standard_normal(tuple(like.shape), np.float32)
-    return torch.from_numpy(values) * (2.0 / fan_in) ** 0.5
+    # Updates that nearly all queries share would make them one: they stay small.
+    gain = 0.3 if "out_proj" in key or "linear2" in key else 1.0
+    return torch.from_numpy(values) * gain * (2.0 / fan_in) ** 0.5
 
 
 def _random_semantics(config: PaSCoConfig, n_points: int, seed: int) -> tuple[Tensor, Tensor] | None:
@@ -95,14 +96,20 @@ def _random_semantics(config: PaSCoConfig, n_points: int, seed: int) -> tuple[Te
     return classes, torch.randn(n_points, config.in_channels - classes.shape[1] - GEOMETRIC_CHANNELS, generator=generator)
 
 
-def _settle_norms(network: PaSCo, run: Callable[[], PaSCoOutput]) -> None:
-    """One pass in training mode that keeps the batch statistics and sets each head's bias on the way."""
+def _settle_norms(network: PaSCo, run: Callable[[], object]) -> SubnetTokens:
+    """One pass in training mode that keeps the batch statistics and sets each head's bias on the way.
+
+    Returns:
+        The voxels that the first subnet's queries saw.
+    """
     norms = [m for m in network.modules() if isinstance(m, _NORMS[:2])]
+    seen: list[SubnetTokens] = []
     hooks = [
         head[0].register_forward_hook(_settle_head(KEPT_SHARE[stride]))
         for stride, block in zip(STRIDES, network.unet3d.decoder_generative.dec_blocks)
         for head in block.completion_heads
     ]
+    hooks.append(network.transformer_predictor.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])))
     for norm in norms:
         norm.momentum = 1.0
     network.train()
@@ -112,7 +119,7 @@ def _settle_norms(network: PaSCo, run: Callable[[], PaSCoOutput]) -> None:
         norm.momentum = 0.1
     for hook in hooks:
         hook.remove()
-    network.transformer_predictor.class_embed.weight.mul_(CLASS_SPREAD)
+    return seen[0]
 
 
 def _settle_head(share: float) -> Callable:
@@ -121,24 +128,38 @@ def _settle_head(share: float) -> Callable:
         head.kernel.mul_(MARGIN_SPREAD / margin.std())
         scaled = inputs[0].feats @ head.kernel
         margin = scaled[:, 1:].amax(1) - scaled[:, 0]
-        head.bias[0, 0] = torch.quantile(margin[:: max(1, len(margin) // 100_000)], 1 - share)
+        head.bias[0, 0] = margin.sort().values[int((1 - share) * len(margin))]
         return output.with_feats(scaled + head.bias)
 
     return hook
 
 
-def _settle_masks(network: PaSCo, run: Callable[[], PaSCoOutput]) -> None:
-    """Centres the mask logits of every query, then shifts all so that a mask holds a small share of the voxels."""
-    transformer = network.transformer_predictor
-    seen: list[Tensor] = []
-    hook = transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].levels[-1].feats.mean(0)))
-    run()
-    hook.remove()
+def _settle_queries(transformer: MaskTransformer, tokens: SubnetTokens) -> None:
+    """Removes what all queries and all voxels have in common, so that queries differ in class and in place.
+
+    Random layers give every query nearly the same embedding; only the differences are kept, at a useful scale. A last
+    shift leaves each mask a small share of the voxels.
+    """
+    sample = SubnetTokens([ops.take(level, torch.arange(0, level.n_voxels, 8)) for level in tokens.levels])
     d = transformer.mask_feat_proj.out_features
-    centre = transformer.mask_feat_proj.weight @ seen[0] + pattern_encoding(d)[-1]
+    centre = transformer.mask_feat_proj.weight @ sample.levels[-1].feats.mean(0) + pattern_encoding(d)[-1]
     transformer.mask_feat_proj.bias.copy_(-centre)
-    mask_logits = run().mask_logits[0].feats
-    shift = torch.quantile(mask_logits[:: max(1, len(mask_logits) // 1000)].flatten(), 1 - MASK_SHARE)
+    for layer, spread in ((transformer.class_embed, CLASS_SPREAD), (transformer.mask_embed.layers[2], MASK_SPREAD)):
+        output = _last_output(layer, lambda: transformer(sample, 0))
+        scale = spread / (output - output.mean(0)).std()
+        layer.weight.mul_(scale)
+        layer.bias.copy_(-output.mean(0) * scale)
+    mask_logits = transformer(sample, 0)[-1].mask_logits.feats
+    shift = mask_logits.flatten().sort().values[int((1 - MASK_SHARE) * mask_logits.numel())]
     # A constant added to every mask logit: one direction gets a bias on both sides of the product.
     transformer.mask_feat_proj.bias.sub_(shift / d)
-    transformer.mask_embed.layers[2].bias.fill_(1.0)
+    transformer.mask_embed.layers[2].bias.add_(1.0)
+
+
+def _last_output(module: nn.Module, run: Callable[[], object]) -> Tensor:
+    """What the module returned at its last call during a run."""
+    seen: list[Tensor] = []
+    hook = module.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    run()
+    hook.remove()
+    return seen[-1]
