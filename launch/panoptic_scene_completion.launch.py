@@ -6,7 +6,6 @@ ros2 launch pasco panoptic_scene_completion.launch.py topic:=/velodyne_points ch
 from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
-from launch.conditions import IfCondition
 from launch.events import matches_action
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
@@ -31,6 +30,8 @@ ARGUMENTS = {
     "rviz": ("false", "show the results in RViz"),
     "frame": ("velodyne", "fixed frame of RViz: the frame_id of the clouds"),
 }
+
+DISPLAYED = ("occupied_points", "instances", "occupancy_grid", "uncertainty_grid")
 
 
 def make_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -60,6 +61,23 @@ def make_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
+def make_rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """RViz with the package's displays, whose topics are remapped to the node's."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    if values["rviz"] != "true":
+        return []
+    node = "/" + "/".join(part for part in (values["namespace"].strip("/"), "panoptic_scene_completion") if part)
+    return [Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", str(CONFIG / "pasco.rviz"), "-f", values["frame"]],
+        parameters=[{"use_sim_time": values["use_sim_time"] == "true"}],
+        remappings=[("/points", values["topic"])]
+        + [(f"/panoptic_scene_completion/{name}", f"{node}/{name}") for name in DISPLAYED],
+        output="log",
+    )]
+
+
 def change_state(node: LifecycleNode, transition: int) -> EmitEvent:
     """Asks the node for a lifecycle transition."""
     return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
@@ -74,9 +92,4 @@ def generate_launch_description() -> LaunchDescription:
         )
         for name, (default, text) in ARGUMENTS.items()
     ]
-    rviz = Node(
-        package="rviz2", executable="rviz2", output="log", condition=IfCondition(LaunchConfiguration("rviz")),
-        arguments=["-d", str(CONFIG / "pasco.rviz"), "-f", LaunchConfiguration("frame")],
-        parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
-    )
-    return LaunchDescription([*arguments, OpaqueFunction(function=make_node), rviz])
+    return LaunchDescription([*arguments, OpaqueFunction(function=make_node), OpaqueFunction(function=make_rviz)])

@@ -12,6 +12,7 @@ from pasco_ros.outcomes import Outcome, Verdict
 
 Frame = TypeVar("Frame")
 Result = TypeVar("Result")
+_Step = TypeVar("_Step")
 
 _log = logging.getLogger(__name__)
 
@@ -119,8 +120,11 @@ class LatestFrameWorker(Generic[Frame, Result]):
         with self._delivery:
             if job.settled:
                 return
-            verdict = result if isinstance(result, Verdict) else self._guarded(lambda: self._deliver(job.frame, result))
+            verdict = result if isinstance(result, Verdict) else self._delivered(job.frame, result)
             self._end(job, verdict)
+
+    def _delivered(self, frame: Frame, result: Result) -> Verdict:
+        return self._guarded(lambda: self._deliver(frame, result))
 
     def _end(self, job: _Job[Frame] | None, verdict: Verdict) -> None:
         """Settle a job once; only its owner calls this: who took it from the waiting place, or holds the delivery."""
@@ -132,7 +136,7 @@ class LatestFrameWorker(Generic[Frame, Result]):
         except Exception:
             _log.exception("The outcome %s of a cloud could not be reported", verdict.outcome.name)
 
-    def _guarded(self, step: Callable[[], Result | Verdict]) -> Result | Verdict:
+    def _guarded(self, step: Callable[[], _Step]) -> _Step | Verdict:
         try:
             return step()
         except CloudError as error:

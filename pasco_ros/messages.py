@@ -222,10 +222,10 @@ def _segment(segment: Segment, labels: LabelSet, lower: np.ndarray, upper: np.nd
 
 
 def _points_message(points: np.ndarray, header: Header) -> PointCloud2:
+    offsets = {name: offset for name, (_, offset, *_) in (points.dtype.fields or {}).items()}
     fields = [
-        PointField(name=name, offset=points.dtype.fields[name][1], datatype=_DECLARED.get(name, PointField.FLOAT32),
-                   count=1)
-        for name in points.dtype.names
+        PointField(name=name, offset=offset, datatype=_DECLARED.get(name, PointField.FLOAT32), count=1)
+        for name, offset in offsets.items()
     ]
     step = points.dtype.itemsize
     return PointCloud2(header=header, height=1, width=len(points), fields=fields, is_bigendian=False, point_step=step,

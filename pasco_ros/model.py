@@ -18,6 +18,9 @@ from pasco_ros.node_config import NodeConfig
 
 _log = logging.getLogger(__name__)
 
+# Words in the notes of a checkpoint, or of a predictor without one.
+_NOT_TRAINED = ("untrained", "random weights")
+
 
 @dataclass(frozen=True)
 class Model:
@@ -53,19 +56,20 @@ def load_model(config: NodeConfig) -> Model:
     import torch  # costs seconds, and only a node that is configured needs it
 
     from pasco_core.checkpoints.checkpoint_file import file_sha256
-    from pasco_core.systems.pasco import Predictor
+    from pasco_core.systems.pasco.predictor import UNTRAINED_NOTE, Predictor
 
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
     device = choose_device(config.device)
     if not config.checkpoint:
         predictor = Predictor.untrained(device=device)
-        return Model(predictor, "random weights, never trained", False, device, predictor.grid, predictor.labels)
+        return Model(predictor, UNTRAINED_NOTE, False, device, predictor.grid, predictor.labels)
     path = Path(config.checkpoint).expanduser()
     features = Path(config.features_checkpoint).expanduser() if config.features_checkpoint else None
     predictor = Predictor(path, device=device, features=features)
     name = f"{path.name} (SHA-256 {file_sha256(path)})"
-    return Model(predictor, name, True, device, predictor.grid, predictor.labels)
+    trained = not any(word in note for note in predictor.notes for word in _NOT_TRAINED)
+    return Model(predictor, name, trained, device, predictor.grid, predictor.labels)
 
 
 def choose_device(name: str) -> str:

@@ -108,7 +108,8 @@ def check_value(name: str, value: Any) -> None:
         ConfigError: names the parameter, the rule and the value.
     """
     setting = NodeConfig.setting(name)
-    details, example = setting.metadata, setting.default
+    details = setting.metadata
+    example: Any = setting.default
     value = tuple(value) if isinstance(value, list) else value
     if type(value) is not type(example):
         rule = _type_name(example)

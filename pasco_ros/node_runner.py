@@ -7,11 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
+from rclpy.node import Node
 
 from pasco_core.errors import ConfigError
 
@@ -60,7 +61,7 @@ def run_node(make: Callable[[Sequence[str]], ClosableNode], arguments: Sequence[
 
 def _spin(node: ClosableNode) -> None:
     executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    executor.add_node(cast(Node, node))
     try:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

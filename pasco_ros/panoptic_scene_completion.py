@@ -39,7 +39,8 @@ from pasco_ros.reporting import FrameReporter
 NODE_NAME = "panoptic_scene_completion"
 _STOP_TIMEOUT = 4.0  # seconds; launch sends SIGTERM 5 s after SIGINT
 
-_log = logging.getLogger(__name__)
+# Not __name__, which is "__main__" where the module is run as a program.
+_log = logging.getLogger("pasco_ros.panoptic_scene_completion")
 
 
 @dataclass
@@ -109,8 +110,8 @@ class PanopticSceneCompletion(LifecycleNode):
         self._parts = self._assemble(model)
         self._parts.worker.start()
         if not model.trained:
-            _log.warning("THE WEIGHTS ARE RANDOM AND WERE NEVER TRAINED: give the parameter 'checkpoint' to see more")
-        _log.info("Configured in %.1f s: %s on %s", time.monotonic() - started, model.checkpoint, model.device)
+            _log.warning("THE WEIGHTS WERE NEVER TRAINED, the results mean nothing: set the parameter 'checkpoint'")
+        _log.info("Configured in %.1f s on %s; weights: %s", time.monotonic() - started, model.device, model.checkpoint)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -46,7 +47,7 @@ def read_config(node: Node) -> NodeConfig:
     Raises:
         ConfigError: a value that was given at the start breaks its rule.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for name in NodeConfig.names():
         value = node.get_parameter(name).value
         check_value(name, value)
@@ -92,7 +93,7 @@ def change_checker(
                         f"Expected parameter '{change.name}' to be changed before configure only, got {change.value!r} "
                         "after it: call the cleanup transition first"
                     )
-                value = tuple(change.value) if isinstance(change.value, (list, tuple)) else change.value
+                value: Any = tuple(change.value) if isinstance(change.value, (list, tuple)) else change.value
                 config = replace(config, **{change.name: value})
             check_config(config)
         except ConfigError as error:

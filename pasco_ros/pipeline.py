@@ -98,10 +98,12 @@ class CloudPipeline:
             raise
         for note in cloud.notes:
             self._note(note, logging.WARNING)
+        started = time.monotonic()
         scene = self._model.predict(cloud.points)
-        report.stages |= {name: seconds for name, seconds in scene.timings.items() if name != "total"}
+        _note_stages(report, scene.timings, time.monotonic() - started)
         for note in scene.notes:
-            self._note(note, logging.INFO)
+            if note != self._model.checkpoint:
+                self._note(note, logging.INFO)
         with _timed(report, "check"):
             check_scene(scene)
             report.points_in_range = int(np.count_nonzero(scene.grid.contains(cloud.points[:, :3])))
@@ -135,6 +137,12 @@ class CloudPipeline:
             return None
         expected = f"Expected the cloud on {self._topic} to be at most {config.max_age:g} s old"
         return Verdict(Outcome.DROPPED_STALE, "STALE", f"{expected}, got {age:.3f} s")
+
+
+def _note_stages(report: FrameReport, timings: dict[str, float], seconds: float) -> None:
+    """The predictor's own stages, and what is left of its time as "other", so that the stages sum to the latency."""
+    stages = {name: value for name, value in timings.items() if name != "total"}
+    report.stages |= {**stages, "other": max(0.0, seconds - sum(stages.values()))}
 
 
 @contextmanager

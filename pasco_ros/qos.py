@@ -21,3 +21,6 @@ STATUS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 100)
 
 DIAGNOSTICS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 10)
 """/diagnostics, as the aggregator subscribes to it."""
+
+PLAYED_CLOUDS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 10)
+"""The demo's player: reliable for the recorder; the node's best-effort subscription matches it too."""

@@ -79,9 +79,9 @@ def layer_values(voxels: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"Expected layer '{name}' to be of a known encoding without compression, got {got}")
     kind, unknown_raw = _ENCODINGS[layer.encoding]
     shape = (int(voxels.size_x), int(voxels.size_y), int(voxels.size_z))
-    expected, got = int(np.prod(shape)) * np.dtype(kind).itemsize, memoryview(layer.data).nbytes
-    if got != expected:
-        raise DataError(f"Expected layer '{name}' to have {expected} bytes for a grid of {shape}, got {got}")
+    expected, n_bytes = int(np.prod(shape)) * np.dtype(kind).itemsize, memoryview(layer.data).nbytes
+    if n_bytes != expected:
+        raise DataError(f"Expected layer '{name}' to have {expected} bytes for a grid of {shape}, got {n_bytes}")
     raw = np.frombuffer(layer.data, kind).reshape(shape)
     unknown = np.isnan(raw) if layer.encoding == 7 else raw == unknown_raw
     plain = layer.scale == 1.0 and layer.offset == 0.0

@@ -11,6 +11,7 @@ from pasco_core.errors import ConfigError
 
 _NEW_NAME, _OLD_NAME = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 _OLD_DISTRIBUTIONS = ("humble", "iron", "jazzy")
+_LAST_OLD_RCLPY = 7  # major version in Jazzy
 
 
 def shared_file(relative: str) -> Path:
@@ -27,7 +28,7 @@ def shared_file(relative: str) -> Path:
         from ament_index_python.packages import get_package_share_directory
 
         places.append(Path(get_package_share_directory("pasco")))
-    except (ImportError, LookupError):
+    except (ImportError, LookupError, OSError):
         pass
     for place in places:
         if (place / relative).is_file():
@@ -49,13 +50,10 @@ def fastdds_environment(profile: Path, environment: Mapping[str, str] | None = N
 
 
 def _is_old(distribution: str) -> bool:
-    """Whether the ROS distribution, the one installed as wheels where none is set, reads the old name only."""
+    """Whether the ROS distribution, or the rclpy installed as a wheel where none is set, reads the old name only."""
     if distribution:
         return distribution in _OLD_DISTRIBUTIONS
-    for name in _OLD_DISTRIBUTIONS:
-        try:
-            metadata.version(f"ros-{name}-rclpy")
-        except metadata.PackageNotFoundError:
-            continue
-        return True
-    return False
+    try:
+        return int(metadata.version("ros-rclpy").split(".")[0]) <= _LAST_OLD_RCLPY
+    except metadata.PackageNotFoundError:
+        return False

@@ -237,7 +237,7 @@ def _better_python(root: Path, keep: bool) -> str | None:
     recorded = Environment(root).recorded_interpreter() if keep else None
     if recorded and os.access(recorded, os.X_OK):
         return recorded
-    return sys._base_executable if Path(sys.prefix) == root / ".venv" else None
+    return sys._base_executable if Path(sys.prefix) == root / ".venv" else None  # as the venv module itself finds it
 
 
 def _continue_with(executable: str | None) -> None:

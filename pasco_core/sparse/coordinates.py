@@ -87,7 +87,8 @@ class CoordinateIndex:
             raise DataError(f"Expected the coordinates' bounding box to hold under 2^62 voxels, got {n_cells}")
         self.size = torch.tensor(size, device=coords.device)
         self.steps = torch.tensor([size[1] * size[2] * size[3], size[2] * size[3], size[3], 1], device=coords.device)
-        self.keys = ((cells - lower) * self.steps).sum(1)
+        self.cells = cells - lower  # (N, 4) from the even-aligned lower corner of the padded box
+        self.keys = (self.cells * self.steps).sum(1)
         self._dense = n_cells <= DENSE_INDEX_CELLS
         if self._dense:
             rows = torch.arange(self.n_rows, dtype=torch.int32, device=coords.device)
@@ -112,10 +113,6 @@ class CoordinateIndex:
     def keys_of(self, coords: Tensor) -> Tensor:
         """Keys (M,) of coordinates (M, 4) that lie in the padded box."""
         return ((self._cells(coords) - self.lower) * self.steps).sum(1)
-
-    def cells_of_keys(self, keys: Tensor) -> Tensor:
-        """Cells (M, 4) [batch, x, y, z] of the padded box, counted from its even-aligned lower corner."""
-        return torch.div(keys[:, None], self.steps, rounding_mode="floor") % self.size
 
     def rows_at(self, keys: Tensor) -> Tensor:
         """Int32 row at each key of the padded box, ``n_rows`` where the cell is free."""

@@ -13,7 +13,7 @@ from pasco_core.sparse.coordinates import CoordinateSet
 from pasco_core.sparse.gather_gemm import gather_gemm, kernel_gradient
 from pasco_core.sparse.kernel_map import KernelMap, kernel_offsets, strided_map, submanifold_map
 from pasco_core.sparse.tensor import SparseTensor
-from pasco_core.sparse.winograd import TRANSFORM_COST, block_map, winograd_conv
+from pasco_core.sparse.winograd import block_map, blocks_pay, winograd_conv
 
 
 def submanifold_conv(x: SparseTensor, kernel: Tensor, bias: Tensor | None = None) -> SparseTensor:
@@ -30,7 +30,7 @@ def submanifold_conv(x: SparseTensor, kernel: Tensor, bias: Tensor | None = None
     if kernel.ndim == 2:
         return pointwise_conv(x, kernel, bias)
     size = _kernel_size(kernel, x, odd=True)
-    feats = _MappedConv.apply(x.feats, kernel, submanifold_map(x.coordinates, size), x.coordinates if size == 3 else None)
+    feats = _SubmanifoldConv.apply(x.feats, kernel, x.coordinates, size)
     return x.with_feats(feats if bias is None else feats + bias)
 
 
@@ -44,7 +44,7 @@ def strided_conv(x: SparseTensor, kernel: Tensor, bias: Tensor | None = None) ->
     """Convolution of size 2 and stride 2 onto the parents floor(u / 2s) · 2s: (N, Cin) → (N', Cout), stride doubled."""
     _kernel_size(kernel, x, odd=False)
     parents, kernel_map = strided_map(x.coordinates)
-    feats = _MappedConv.apply(x.feats, kernel, kernel_map, None)
+    feats = _MappedConv.apply(x.feats, kernel, kernel_map)
     return SparseTensor(parents, feats if bias is None else feats + bias)
 
 
@@ -169,29 +169,19 @@ def _kernel_size(kernel: Tensor, x: SparseTensor, odd: bool) -> int:
     return size
 
 
-def _convolve(feats: Tensor, kernel: Tensor, kernel_map: KernelMap, coordinates: CoordinateSet | None) -> Tensor:
-    """Takes the cheaper algorithm; ``coordinates`` is given where the block algorithm applies (3³, submanifold)."""
-    if coordinates is not None and len(coordinates) and _blocks_pay(coordinates, kernel_map, kernel):
+def _convolve(feats: Tensor, kernel: Tensor, coordinates: CoordinateSet, size: int) -> Tensor:
+    """The submanifold convolution by the cheaper algorithm."""
+    if size == 3 and len(coordinates) and blocks_pay(coordinates, *kernel.shape[1:]):
         return winograd_conv(feats, kernel, block_map(coordinates))
-    return gather_gemm(feats, kernel, kernel_map)
+    return gather_gemm(feats, kernel, submanifold_map(coordinates, size))
 
 
-def _blocks_pay(coordinates: CoordinateSet, kernel_map: KernelMap, kernel: Tensor) -> bool:
-    c_in, c_out = kernel.shape[1:]
-    by_pairs = kernel_map.n_pairs * (c_in * c_out + GATHER_COST * c_in)
-    by_blocks = block_map(coordinates).n_blocks * 64 * (c_in * c_out + TRANSFORM_COST * (c_in + c_out))
-    return by_blocks < by_pairs
-
-
-GATHER_COST = 24.0
-
-
-class _MappedConv(torch.autograd.Function):
+class _SubmanifoldConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, feats: Tensor, kernel: Tensor, kernel_map: KernelMap, coordinates: CoordinateSet | None) -> Tensor:
+    def forward(ctx, feats: Tensor, kernel: Tensor, coordinates: CoordinateSet, size: int) -> Tensor:
         ctx.save_for_backward(feats, kernel)
-        ctx.kernel_map, ctx.coordinates = kernel_map, coordinates
-        return _convolve(feats, kernel, kernel_map, coordinates)
+        ctx.coordinates, ctx.size = coordinates, size
+        return _convolve(feats, kernel, coordinates, size)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -200,12 +190,29 @@ class _MappedConv(torch.autograd.Function):
         grad_out = grad_out.contiguous()
         grad_feats = grad_kernel = None
         if ctx.needs_input_grad[0]:
-            if ctx.coordinates is not None:
-                # The outputs are the inputs: the transposed map is the same map with the offsets mirrored.
-                flipped = kernel.flip(0).transpose(1, 2).contiguous()
-                grad_feats = _convolve(grad_out, flipped, ctx.kernel_map, ctx.coordinates)
-            else:
-                grad_feats = gather_gemm(grad_out, kernel.transpose(1, 2).contiguous(), ctx.kernel_map.transposed())
+            # The outputs are the inputs: the transposed convolution is one with the offsets mirrored.
+            mirrored = kernel.flip(0).transpose(1, 2).contiguous()
+            grad_feats = _convolve(grad_out, mirrored, ctx.coordinates, ctx.size)
+        if ctx.needs_input_grad[1]:
+            grad_kernel = kernel_gradient(feats, grad_out, submanifold_map(ctx.coordinates, ctx.size))
+        return grad_feats, grad_kernel, None, None
+
+
+class _MappedConv(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, feats: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
+        ctx.save_for_backward(feats, kernel)
+        ctx.kernel_map = kernel_map
+        return gather_gemm(feats, kernel, kernel_map)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_out: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        feats, kernel = ctx.saved_tensors
+        grad_out = grad_out.contiguous()
+        grad_feats = grad_kernel = None
+        if ctx.needs_input_grad[0]:
+            grad_feats = gather_gemm(grad_out, kernel.transpose(1, 2).contiguous(), ctx.kernel_map.transposed())
         if ctx.needs_input_grad[1]:
             grad_kernel = kernel_gradient(feats, grad_out, ctx.kernel_map)
-        return grad_feats, grad_kernel, None, None
+        return grad_feats, grad_kernel, None

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pasco_core.sparse.coordinates import CoordinateSet
+from pasco_core.sparse.coordinates import CoordinateIndex, CoordinateSet
 from pasco_core.sparse.gather_gemm import with_zero_row
 
-# Bytes of one chunk's transformed inputs: about the second-level caches of two cores; a GPU takes what fills it.
-CHUNK_BYTES = {"cpu": 2 << 20, "cuda": 256 << 20}
-# How many of the 64 · Cin · Cout products one channel of the transforms is worth; fitted in `pasco bench`.
-TRANSFORM_COST = 40.0
+# Bytes of one chunk's transformed inputs: they stay in a CPU's caches, and steps are few enough not to cost; a GPU wants more.
+CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
+# Products per channel that the transforms of a block's cell, and the gathering of a neighbour, are worth on a CPU.
+TRANSFORM_COST, GATHER_COST = 12.0, 12.0
 FILTER_TRANSFORM = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 
 
@@ -49,12 +49,9 @@ def block_map(coordinates: CoordinateSet) -> BlockMap:
 
     def make() -> BlockMap:
         index = coordinates.index
-        cells = index.cells_of_keys(index.keys)
-        origin = cells.clone()
-        origin[:, 1:] = origin[:, 1:] // 2 * 2
-        inside = cells[:, 1:] - origin[:, 1:]
+        blocks, block_of_row = _blocks_of(index)
+        inside = index.cells[:, 1:] & 1
         slot = inside[:, 0] * 4 + inside[:, 1] * 2 + inside[:, 2]
-        blocks, block_of_row = torch.unique((origin * index.steps).sum(1), return_inverse=True)
         order = torch.argsort(block_of_row, stable=True)
         steps = torch.arange(-1, 3, device=coordinates.device)
         tile = torch.cartesian_prod(steps, steps, steps)
@@ -66,6 +63,30 @@ def block_map(coordinates: CoordinateSet) -> BlockMap:
     return coordinates.derive("blocks", make)
 
 
+def _blocks_of(index: CoordinateIndex) -> tuple[Tensor, Tensor]:
+    """Keys (B,) of the blocks' lowest cells in raster order, and the block (n,) of each row."""
+    mask = torch.tensor([-1, -2, -2, -2], device=index.cells.device)
+    return torch.unique(((index.cells & mask) * index.steps).sum(1), return_inverse=True)
+
+
+def n_blocks(coordinates: CoordinateSet) -> int:
+    """How many aligned 2³ blocks hold the voxels; kept on the set."""
+    return coordinates.derive("n_blocks", lambda: len(_blocks_of(coordinates.index)[0]))
+
+
+def blocks_pay(coordinates: CoordinateSet, c_in: int, c_out: int) -> bool:
+    """Whether blocks are cheaper than gathered neighbourhoods, judged by how full the blocks are.
+
+    In units of one multiply-add per voxel: a block costs 64 products for its voxels, a gathered neighbourhood about as
+    many as the voxel has neighbours, which grows with the share of its block that is filled.
+    """
+    voxels_per_block = len(coordinates) / max(1, n_blocks(coordinates))
+    by_blocks = 64 / voxels_per_block * (c_in * c_out + TRANSFORM_COST * (c_in + c_out))
+    neighbours = min(27.0, 2.0 + 3.0 * voxels_per_block)
+    by_gathering = neighbours * (c_in * c_out + GATHER_COST * c_in)
+    return by_blocks < by_gathering
+
+
 def transform_kernel(kernel: Tensor) -> Tensor:
     """(64, Cin, Cout) transformed kernel, x slowest, of a (27, Cin, Cout) kernel, x fastest."""
     g = kernel.new_tensor(FILTER_TRANSFORM)
@@ -75,13 +96,13 @@ def transform_kernel(kernel: Tensor) -> Tensor:
 
 
 def _transform_axis(tile: Tensor, axis: int) -> Tensor:
-    d0, d1, d2, d3 = tile.unbind(axis)
+    """d0 - d2, d1 + d2, d2 - d1, d1 - d3 along an axis of 4."""
     out = torch.empty_like(tile)
-    o0, o1, o2, o3 = out.unbind(axis)
-    torch.sub(d0, d2, out=o0)
-    torch.add(d1, d2, out=o1)
-    torch.sub(d2, d1, out=o2)
-    torch.sub(d1, d3, out=o3)
+    outer = torch.narrow(tile, axis, 0, 2), torch.narrow(tile, axis, 2, 2)
+    torch.sub(*outer, out=out.unfold(axis, 1, 3).squeeze(-1))
+    d1, d2 = tile.select(axis, 1), tile.select(axis, 2)
+    torch.add(d1, d2, out=out.select(axis, 1))
+    torch.sub(d2, d1, out=out.select(axis, 2))
     return out
 
 

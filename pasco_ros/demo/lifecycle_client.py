@@ -32,8 +32,8 @@ class LifecycleClient:
 
     def __init__(self, node: Node, target: str) -> None:
         self._target = target
-        self._change = node.create_client(ChangeState, f"{target}/change_state")
-        self._get = node.create_client(GetState, f"{target}/get_state")
+        self._change: Any = node.create_client(ChangeState, f"{target}/change_state")
+        self._get: Any = node.create_client(GetState, f"{target}/get_state")
 
     def wait(self, timeout: float) -> bool:
         """Whether the node's services appear within ``timeout`` seconds."""

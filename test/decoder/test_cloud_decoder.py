@@ -66,6 +66,11 @@ def test_row_2_a_point_whose_intensity_is_not_a_number_goes():
     assert decode_cloud(cloud_of(points)).points.tolist() == [list(POINTS[i]) for i in (0, 1, 3)]
 
 
+def test_row_2_a_masked_point_has_no_say_in_how_the_intensities_are_scaled():
+    cloud = decode_cloud(cloud_of([(float("nan"), 0.0, 0.0, 1e30), (1.0, 2.0, 3.0, 0.5)]))
+    assert cloud.points.tolist() == [[1.0, 2.0, 3.0, 0.5]] and cloud.removed == 1
+
+
 def test_row_2_a_cloud_of_nothing_but_nan_is_empty():
     code, message = verdict(cloud_of([(float("nan"),) * 4] * 5))
     assert code == "EMPTY" and "5 points" in message

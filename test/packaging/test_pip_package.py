@@ -28,9 +28,11 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
     for name in ("pyproject.toml", "LICENSE", "README.md", "package.xml", "CMakeLists.txt"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, copy / name)
-    for name in (*PACKAGES, "training", "launch", "config", "msg", "test/packaging"):
-        if (ROOT / name).exists():
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("training", "launch", "config", "msg", "test", "scripts"):  # what a careless search would take along
+        (copy / name).mkdir()
+        (copy / name / "module.py").touch()
     options = ["--quiet", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", str(copy / "wheels")]
     command = [sys.executable, "-m", "pip", "wheel", *options, str(copy)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

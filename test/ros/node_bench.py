@@ -44,14 +44,15 @@ class NodeBench:
     Args:
         predictor: what stands for the network; it is what ``model_loader`` would return as ``predict``.
         model_loader: in its place, settings -> model.
-        parameters: overrides by name.
+        parameters: overrides by name; there is no warm-up unless they ask for it.
         topics: outputs to subscribe to; all by default.
     """
 
     def __init__(self, predictor=None, model_loader=None, parameters=None, topics=None):
         self.predictor = predictor or FakePredictor()
         loader = model_loader or (lambda config: Model(self.predictor, "stand-in"))
-        overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
+        parameters = {"warm_up": False, **(parameters or {})}
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.context = rclpy.Context()
         rclpy.init(context=self.context, args=[])
         self.node = PanopticSceneCompletion(
@@ -74,7 +75,7 @@ class NodeBench:
 
     def configure(self) -> bool:
         assert self.lifecycle.wait(10)
-        return self.lifecycle.change("configure", 20)
+        return self.lifecycle.change("configure", 90)
 
     def start(self):
         """Configure, activate, and wait until everything is connected."""
@@ -105,11 +106,11 @@ class NodeBench:
         self.publisher.publish(message)
         return message
 
-    def send_and_wait(self, points=STREET, **changes) -> FrameStatus:
+    def send_and_wait(self, points=STREET, seconds: float = 10.0, **changes) -> FrameStatus:
         """Publish a cloud and return its status."""
         before = len(self.statuses)
         self.send(points, **changes)
-        wait_for(lambda: len(self.statuses) > before)
+        wait_for(lambda: len(self.statuses) > before, seconds)
         return self.statuses[before]
 
     def outcomes(self) -> dict[str, int]:

@@ -221,7 +221,7 @@ def test_row_28_a_computing_thread_that_died_is_started_again(bench):
         return FakePredictor()(points)
 
     node = bench(topics=("segments",), model_loader=lambda config: Model(die, "stand-in"),
-                 parameters={"warm_up": False, "diagnostics_period": 0.1}).start()
+                 parameters={"diagnostics_period": 0.1}).start()
     status = node.send_and_wait()
     assert (status.outcome, status.code) == (FrameStatus.INFERENCE_FAILED, "WORKER_DIED")
     assert node.send_and_wait().outcome == FrameStatus.PUBLISHED

@@ -72,7 +72,7 @@ def test_row_22_cleanup_during_a_computation_waits_for_it_and_publishes_nothing(
     node = bench(predictor=predictor).start()
     predictor.delay = 0.8
     node.send()
-    wait_for(lambda: len(predictor.seen) == 2)
+    wait_for(lambda: len(predictor.seen) == 1)
     worker = node.node._parts.worker
     assert node.lifecycle.change("deactivate", 10) and node.lifecycle.change("cleanup", 10)
     assert not worker.alive and not any(node.received.values())
@@ -83,7 +83,7 @@ def test_row_22_shutdown_during_a_computation_ends_in_finalized(bench):
     node = bench(predictor=predictor).start()
     predictor.delay = 0.5
     node.send()
-    wait_for(lambda: len(predictor.seen) == 2)
+    wait_for(lambda: len(predictor.seen) == 1)
     assert node.lifecycle.change("shutdown", 10) and node.lifecycle.state() == "finalized"
     assert not any(node.received.values())
 
@@ -113,12 +113,12 @@ def test_row_24_whatever_loading_raises_leaves_the_node_unconfigured_and_alive(b
 
 
 def test_row_24_weights_whose_first_prediction_is_not_finite_fail_configure(bench):
-    node = bench(predictor=FakePredictor(fault="nan"))
+    node = bench(predictor=FakePredictor(fault="nan"), parameters={"warm_up": True})
     assert not node.configure() and "finite" in node.node.health().configure_error
 
 
 def test_random_weights_are_announced_in_diagnostics(bench):
-    node = bench(model_loader=lambda c: Model(FakePredictor(), "random weights, never trained", trained=False),
+    node = bench(model_loader=lambda c: Model(FakePredictor(), "untrained", trained=False),
                  parameters={"diagnostics_period": 0.1})
     assert node.configure()
     assert "never trained" in node.condition("model", "random").message

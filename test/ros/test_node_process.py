@@ -89,7 +89,7 @@ def test_row_22_sigint_before_configure_ends_the_process_with_code_0(start):
 
 
 @pytest.mark.parametrize(("signals", "delay"), [
-    ((signal.SIGINT, signal.SIGINT), 0.5), ((signal.SIGTERM,), 0.5), ((signal.SIGINT,), 30.0),
+    ((signal.SIGINT, signal.SIGINT), 0.5), ((signal.SIGTERM,), 30.0),
 ])
 def test_row_22_signals_during_a_computation_end_the_process_with_code_0(start, client, signals, delay):
     node = start("-p", "publish_voxels:=false", "-p", "warm_up:=false", "-p", "skip_without_subscribers:=false",

@@ -97,7 +97,7 @@ def rows_in_grid(voxels: SparseTensor, warp: GridWarp) -> tuple[Tensor, Tensor]:
     flat = (cells[:, 0] * shape[1] + cells[:, 1]) * shape[2] + cells[:, 2]
     table = torch.full((int(shape.prod()),), -1, dtype=torch.int32, device=device)
     table[flat] = rows.to(torch.int32)
-    found = table[torch.as_tensor(warp.cells, device=device)]
+    found = table[warp.cells]
     hit = (found >= 0).nonzero().squeeze(1)
     return hit, found[hit].to(torch.int64)
 

@@ -19,9 +19,9 @@ from pasco_core.geometry import KITTI_GRID
 from pasco_core.prediction import ScenePrediction
 from pasco_core.systems import waffleiron
 from pasco_core.systems.pasco.config import PaSCoConfig
-from pasco_core.systems.pasco.ensemble import EnsembleResult, ensemble
+from pasco_core.systems.pasco.ensemble import EnsembleResult, MaskScene, ensemble
 from pasco_core.systems.pasco.network import PaSCo, load_network
-from pasco_core.systems.pasco.panoptic import PanopticThresholds, panoptic_inference
+from pasco_core.systems.pasco.panoptic import PanopticScene, PanopticThresholds, panoptic_inference
 from pasco_core.systems.pasco.point_inputs import (
     GEOMETRIC_CHANNELS,
     PointInputs,
@@ -125,6 +125,11 @@ class Predictor:
 
     @torch.inference_mode()
     def _predict(self, points: np.ndarray, subnets: bool) -> list[ScenePrediction]:
+        # TF32 would make a GPU's logits differ from the CPU's in the third digit.
+        with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+            return self._predict_exactly(points, subnets)
+
+    def _predict_exactly(self, points: np.ndarray, subnets: bool) -> list[ScenePrediction]:
         timer = StageTimer(self._clock, self.device)
         n_scenes = self.config.n_subnets + 1 if subnets else 1
         with timer("total"):
@@ -163,7 +168,7 @@ class Predictor:
                 for semantics, masks in list(zip(result.semantics, result.masks))[-n_scenes:]
             ]
 
-    def _segments(self, masks):
+    def _segments(self, masks: MaskScene) -> PanopticScene:
         return panoptic_inference(masks, self.labels.thing_ids, self._thresholds)
 
     def _fixed_warps(self, transforms: Sequence[np.ndarray] | str | None) -> list[GridWarp] | None:
@@ -173,11 +178,12 @@ class Predictor:
                 raise ConfigError(f"Expected transforms to be matrices or 'random', got {transforms!r}")
             return None
         matrices = fixed_transforms(n) if transforms is None else check_transforms(transforms, n)
-        return [GridWarp.of(matrix, self.grid) for matrix in matrices]
+        return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
 
     def _random_warps(self) -> list[GridWarp]:
         max_angle = 30.0 if self.labels.n_classes == 20 else 10.0
-        return [GridWarp.of(m, self.grid) for m in random_transforms(self.config.n_subnets, self._rng, max_angle)]
+        matrices = random_transforms(self.config.n_subnets, self._rng, max_angle)
+        return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
 
 
 def _range_note(n_points: int, n_inside: int) -> str:

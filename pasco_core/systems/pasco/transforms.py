@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import VoxelGrid
@@ -61,14 +62,14 @@ class GridWarp:
         grid: the scene's grid.
         box_min, box_max: (3,) int32 inclusive bounds of the warped grid, box_min floored to multiples of 8: the box the
             network works in, which needs no labels.
-        cells: (V,) int64, for each voxel of the grid in raster order its flat place in that box.
+        cells: (V,) int64 tensor, for each voxel of the grid in raster order its flat place in that box.
     """
 
     transform: np.ndarray
     grid: VoxelGrid
     box_min: np.ndarray
     box_max: np.ndarray
-    cells: np.ndarray
+    cells: torch.Tensor
 
     @classmethod
     def of(cls, transform: np.ndarray, grid: VoxelGrid, step: int = 8) -> GridWarp:
@@ -79,7 +80,11 @@ class GridWarp:
         warped = warp_voxels(voxels, transform, grid)
         box_min, box_max = warped.min(0) // step * step, warped.max(0)
         cells = np.ravel_multi_index(tuple((warped - box_min).T), tuple(box_max - box_min + 1))
-        return cls(transform, grid, box_min, box_max, cells)
+        return cls(transform, grid, box_min, box_max, torch.from_numpy(cells))
+
+    def to(self, device: torch.device) -> GridWarp:
+        """The same with its cells on another device."""
+        return replace(self, cells=self.cells.to(device))
 
     @property
     def box_shape(self) -> tuple[int, int, int]:

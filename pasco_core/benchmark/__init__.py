@@ -1,0 +1,1 @@
+"""What `pasco bench` and the GPU script measure; every figure is a ratio within one run."""

@@ -1,0 +1,152 @@
+"""``pasco bench``: what one scan costs on this machine, stage by stage."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pasco_core.cli.text import as_json, table
+from pasco_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pasco_core.benchmark.convolution import ConvolutionTimes
+    from pasco_core.benchmark.network import NetworkTimes
+    from pasco_core.systems.pasco import PaSCoConfig
+
+_NETWORKS = ("small", "full")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which networks, on what."""
+    add = parser.add_argument
+    add("--scan", type=Path, metavar="SCAN", help="scan to measure on (default: the built-in street)")
+    add("--network", choices=_NETWORKS, action="append", help="small (f = 16) or full (f = 64); may be repeated "
+                                                              "(default: both)")
+    add("--subnets", type=int, default=1, help="subnets of the full network, 1 to 4 (default: 1)")
+    add("--device", default="cpu", help="cpu, cuda or cuda:1 (default: cpu)")
+    add("--repeats", type=int, default=3, help="runs the median is taken of (default: 3)")
+    add("--no-convolution", action="store_true", help="leave out the table of the sparse convolution")
+    add("--json", action="store_true", help="print the figures as JSON")
+    parser.epilog = (
+        "examples:\n"
+        "  pasco bench\n"
+        "  pasco bench --scan 000000.bin --network full --subnets 3\n"
+        "  pasco bench --device cuda --json"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and report."""
+    import time
+
+    from pasco_core.benchmark.convolution import measure_convolution
+    from pasco_core.benchmark.machine import product_seconds
+    from pasco_core.benchmark.network import measure_network
+    from pasco_core.device import usable_device
+
+    if args.repeats < 1:
+        raise ConfigError(f"Expected --repeats to be positive, got {args.repeats}")
+    clock = time.perf_counter
+    device = str(usable_device(args.device))
+    points, source = _points(args.scan)
+    product = product_seconds(clock, device)
+    if not args.json:
+        print(_machine(device, product, source), flush=True)
+    convolutions = [] if args.no_convolution else [
+        measure_convolution(*case, clock, device, args.repeats)
+        for case in (("surface", 126_000, 32), ("children", 360_000, 64))
+    ]
+    if convolutions and not args.json:
+        print(_convolution_table(convolutions), flush=True)
+    networks = {}
+    for name in args.network or _NETWORKS:
+        networks[name] = measure_network(_config(name, args.subnets), points, clock, device, args.repeats)
+        if not args.json:
+            print(_network_table(name, networks[name]), flush=True)
+    if args.json:
+        print(as_json(_figures(product, source, device, convolutions, networks)))
+    return 0
+
+
+def _points(scan: Path | None):
+    if scan is None:
+        from pasco_core.data.simulation import street_scan
+
+        return street_scan(frame=0), "the built-in street"
+    from pasco_core.data.scan_files import read_scan
+
+    return read_scan(scan).points, str(scan)
+
+
+def _config(name: str, n_subnets: int) -> PaSCoConfig:
+    from pasco_core.systems.pasco import PaSCoConfig
+    from pasco_core.systems.pasco.untrained import SMALL
+
+    return SMALL if name == "small" else PaSCoConfig(n_subnets=n_subnets, n_classes=20, in_channels=8, width=64)
+
+
+def _machine(device: str, product: float, source: str) -> str:
+    import torch
+
+    where = torch.cuda.get_device_name(device) if device != "cpu" else f"CPU, {torch.get_num_threads()} threads"
+    return (
+        f"{where}; torch {torch.__version__}; one 2048³ float32 product takes {1e3 * product:.1f} ms\n"
+        f"scan: {source}; weights: untrained, the load is a real scene's"
+    )
+
+
+def _convolution_table(convolutions: list[ConvolutionTimes]) -> str:
+    methods = list(convolutions[0].seconds)
+    rows = [
+        [f"{c.name} {c.n_voxels:,}, {c.channels}→{c.channels}", *(f"{1e3 * c.seconds[m]:.0f} ms" for m in methods),
+         f"×{c.seconds['per offset'] / c.seconds['ours']:.1f}"]
+        for c in convolutions
+    ]
+    header = ["submanifold 3³", *methods, "ours against per offset"]
+    return "\n" + table(header, rows)
+
+
+def _network_table(name: str, times: NetworkTimes) -> str:
+    from pasco_core.benchmark.network import NETWORK_STAGES, ORIGINAL_ENSEMBLE, ORIGINAL_NETWORK, USEFUL_WORK
+
+    config = times.config
+    rows = [
+        [f"  {stage}" if stage in NETWORK_STAGES else stage, f"{1e3 * s:.0f} ms", f"{s / times.product:.1f}"]
+        for stage, s in times.seconds.items()
+    ]
+    kept = ", ".join(f"{n:,} at stride {stride}" for stride, n in times.voxels.items())
+    memory = "unknown" if times.peak_bytes is None else f"{times.peak_bytes / 2**20:.0f} MiB"
+    lines = [
+        f"\n{name} network: width {config.width}, {config.n_subnets} subnet(s); voxels kept: {kept}; peak memory {memory}",
+        table(["stage", "median", "products of 2048³"], rows),
+    ]
+    if config.width == 64:
+        lines.append(
+            f"  the original at this width on 2 CPU cores: network {ORIGINAL_NETWORK[0]}-{ORIGINAL_NETWORK[1]} products "
+            f"(useful work {USEFUL_WORK}), ensembling {ORIGINAL_ENSEMBLE[0]}-{ORIGINAL_ENSEMBLE[1]}"
+        )
+    return "\n".join(lines)
+
+
+def _figures(
+    product: float, source: str, device: str, convolutions: list[ConvolutionTimes], networks: dict[str, NetworkTimes]
+) -> dict[str, Any]:
+    return {
+        "device": device,
+        "scan": source,
+        "product_seconds": product,
+        "convolutions": [
+            {"voxels": c.n_voxels, "channels": c.channels, "name": c.name, "seconds": c.seconds,
+             "largest_difference": c.difference}
+            for c in convolutions
+        ],
+        "networks": {
+            name: {
+                "config": t.config.to_dict(), "seconds": t.seconds, "peak_bytes": t.peak_bytes, "product_seconds": t.product,
+                "products": {stage: s / t.product for stage, s in t.seconds.items()},
+                "voxels": {str(stride): n for stride, n in t.voxels.items()},
+            }
+            for name, t in networks.items()
+        },
+    }

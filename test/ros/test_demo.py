@@ -1,0 +1,258 @@
+"""The demo: the whole graph in real processes, its recording, and its end under every circumstance."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: run `make setup`")
+pytest.importorskip("pasco.msg", reason="the messages are not built: run `make setup`")
+pytest.importorskip("rosbags", reason="rosbags is not installed: run `make setup`")
+
+from node_bench import STREET, wait_for
+from PIL import Image
+from rosbags.highlevel import AnyReader
+
+from pasco_core.errors import ConfigError, DataError
+from pasco_ros.demo.bag import message_types, read_bag, remove_bag
+from pasco_ros.demo.processes import graph_environment
+from pasco_ros.demo.scans import file_scans, find_scans
+from pasco_ros.header_checks import stamp_ns
+from pasco_ros.scene_reader import scene_from_messages
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(__file__).with_name("demo_with_stand_in.py")
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory) -> Path:
+    """A KITTI sequence folder with three small scans."""
+    folder = tmp_path_factory.mktemp("kitti") / "velodyne"
+    folder.mkdir()
+    for number in range(3):
+        (STREET + np.float32([number, 0, 0, 0])).astype("<f4").tofile(folder / f"{number:06d}.bin")
+    return folder.parent
+
+
+def start(out: Path, *options: str, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), "--out", str(out), *options], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+    )
+
+
+def processes_of(out: Path) -> list[int]:
+    """Processes whose command line or open log says that they belong to this run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            links = [os.readlink(f) for f in (entry / "cwd",)] if command else []
+        except OSError:
+            continue
+        if str(out).encode() in command or (b"ros_stand_in" in command and str(ROOT) in links and _parent_gone(entry)):
+            found.append(int(entry.name))
+    return found
+
+
+def _parent_gone(entry: Path) -> bool:
+    return re.search(r"PPid:\s+1\n", (entry / "status").read_text()) is not None
+
+
+@pytest.fixture(scope="module")
+def finished(scans, tmp_path_factory):
+    """Output folder, exit code and terminal text of one whole run."""
+    out = tmp_path_factory.mktemp("demo")
+    process = start(out, "--scans", str(scans), "--frames", "12", "--rate", "20", PASCO_TEST_DELAY="0.15",
+                    _ROS_WHEELS_BOOTSTRAP_COMPLETE="1", ROS_LOCALHOST_ONLY="1")
+    text, _ = process.communicate(timeout=90)
+    return out, process.returncode, text
+
+
+def test_the_demo_ends_by_itself_with_every_check_passed(finished):
+    out, code, text = finished
+    assert code == 0, text
+    assert "inputs = sum of outcomes" in text and "p95" in text and str(out) in text
+    summary = json.loads((out / "summary.json").read_text())
+    assert all(summary["checks"].values()) and summary["clouds"]["sent"] == summary["clouds"]["received"] == 12
+    dropped = sum(summary["clouds"]["not published, by reason"].values())
+    assert summary["clouds"]["published"] + dropped == 12 and summary["clouds"]["published"] >= 1
+    assert {"decode", "network", "reception to publication"} <= summary["latency_ms"].keys()
+    assert all(v["median"] <= v["p95"] for v in summary["latency_ms"].values())
+
+
+def test_the_recording_is_read_by_a_program_that_knows_nothing_of_the_demo(finished):
+    counts = {}
+    with AnyReader([finished[0] / "bag"], default_typestore=message_types()) as reader:
+        for connection, _, raw in reader.messages():
+            message = reader.deserialize(raw, connection.msgtype)
+            counts[connection.topic] = counts.get(connection.topic, 0) + 1
+            if connection.msgtype == "pasco/msg/VoxelGrid":
+                assert [layer.name for layer in message.layers] == [
+                    "semantics", "instance", "occupancy_probability", "uncertainty"
+                ]
+                assert all(len(layer.data) in (256 * 256 * 32, 2 * 256 * 256 * 32) for layer in message.layers)
+    published = json.loads((finished[0] / "summary.json").read_text())["clouds"]["published"]
+    assert counts["/points"] == counts["/panoptic_scene_completion/status"] == 12
+    for name in ("voxels", "occupied_points", "segments", "instances", "occupancy_grid", "uncertainty_grid"):
+        assert counts[f"/panoptic_scene_completion/{name}"] == published
+
+
+def test_the_recorded_scene_is_the_one_the_recorded_cloud_leads_to(finished):
+    from ros_stand_in import voxelised_scene
+
+    from pasco_ros.cloud_decoder import decode_cloud
+
+    by_stamp: dict[int, dict] = {}
+    for topic, _, message in read_bag(finished[0] / "bag"):
+        if topic.endswith(("/points", "/voxels", "/segments")):
+            by_stamp.setdefault(stamp_ns(message.header.stamp), {})[topic.rsplit("/", 1)[-1]] = message
+    whole = [found for found in by_stamp.values() if len(found) == 3]
+    assert whole
+    for found in whole:
+        scene = scene_from_messages(found["voxels"], found["segments"])
+        np.testing.assert_array_equal(scene.panoptic, voxelised_scene(decode_cloud(found["points"]).points).panoptic)
+
+
+def test_the_pictures_of_the_first_middle_and_last_published_cloud_are_there(finished):
+    pictures = sorted(finished[0].glob("scene_*.png"))
+    published = json.loads((finished[0] / "summary.json").read_text())["clouds"]["published"]
+    assert len(pictures) == min(3, published)
+    for path in pictures:
+        with Image.open(path) as picture:
+            grey = np.asarray(picture.convert("L"))
+            assert picture.width > 1000 and len(np.unique(grey)) > 100
+
+
+def test_ctrl_c_while_playing_ends_every_process(scans, tmp_path):
+    process = start(tmp_path, "--scans", str(scans), "--frames", "400", "--rate", "20")
+    wait_for(lambda: (tmp_path / "bag").exists(), 30)
+    log = tmp_path / "logs" / "node.log"
+    wait_for(lambda: log.exists() and "Active" in log.read_text(), 40)
+    assert len(processes_of(tmp_path)) >= 2
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "interrupted" in text and "Traceback" not in text
+    assert time.monotonic() - started < 25 and processes_of(tmp_path) == []
+
+
+def test_ctrl_c_while_scans_are_prepared_ends_every_process(tmp_path):
+    process = start(tmp_path, "--frames", "400")
+    wait_for(lambda: (tmp_path / "logs" / "player.log").exists(), 30)
+    process.send_signal(signal.SIGTERM)
+    text, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in text
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("victim", ["recorder", "player"])
+def test_a_process_that_dies_ends_the_demo_with_a_clear_message(scans, tmp_path, victim):
+    process = start(tmp_path, "--scans", str(scans), "--frames", "400", "--rate", "20")
+    number = wait_for(lambda: [p for p in processes_of_kind(victim, tmp_path, scans)], 30)[0]
+    time.sleep(1.0)
+    os.kill(number, signal.SIGKILL)
+    text, _ = process.communicate(timeout=40)
+    assert process.returncode == 1
+    assert re.search(rf"The {victim} ended unexpectedly \(signal SIGKILL\)", text) and "Traceback" not in text
+    assert processes_of(tmp_path) == []
+
+
+def processes_of_kind(kind: str, out: Path, scans: Path) -> list[int]:
+    mark = str(out if kind == "recorder" else scans).encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue
+        if f"pasco_ros.demo.{kind}".encode() in command and mark in command:
+            found.append(int(entry.name))
+    return found
+
+
+def test_a_node_that_cannot_start_ends_the_demo_with_its_last_words(scans, tmp_path):
+    script = tmp_path / "broken.py"
+    script.write_text("import sys\nprint('the battery is empty')\nsys.exit(3)\n")
+    command = [sys.executable, "-c", (
+        "import sys; from pasco_ros.demo.__main__ import main;"
+        f"sys.exit(main(['--scans', {str(scans)!r}, '--out', {str(tmp_path / 'out')!r}], node=(sys.executable, "
+        f"{str(script)!r})))"
+    )]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "The node ended unexpectedly (exit code 3)" in done.stderr
+    assert "the battery is empty" in done.stderr and "Traceback" not in done.stderr
+
+
+WRONG = {
+    ("--scans", "/nowhere"): "Expected /nowhere to be a folder with KITTI scans (*.bin or velodyne/*.bin), got nothing",
+    ("--scans", str(ROOT / "docs")): "got architecture.md",
+    ("--scans", __file__): "got a file there",
+    ("--frames", "0"): "--frames to be 1 to 10000, got 0",
+    ("--rate", "0"): "--rate to be 0.1 to 100",
+    ("--checkpoint", "missing.safetensors"): "missing.safetensors",
+}
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_wrong_options_are_refused_before_anything_starts(options, tmp_path, capsys):
+    from pasco_ros.demo.__main__ import main
+
+    assert main([*options, "--out", str(tmp_path / "out")]) == 2
+    assert WRONG[options] in capsys.readouterr().err
+    assert not (tmp_path / "out" / "logs").exists()
+
+
+def test_scans_are_found_in_a_velodyne_folder_and_in_the_sequence_that_holds_it(scans):
+    assert find_scans(scans) == find_scans(scans / "velodyne") and len(find_scans(scans)) == 3
+
+
+def test_fewer_scans_than_clouds_are_repeated(scans):
+    played = list(file_scans(find_scans(scans), 7, lambda: False))
+    assert [float(scan[0, 0]) for scan in played] == [5, 6, 7, 5, 6, 7, 5]
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="an empty folder"):
+        find_scans(tmp_path)
+
+
+def test_an_earlier_bag_is_replaced_but_nothing_else_is_removed(tmp_path):
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    (bag / "metadata.yaml").touch()
+    (bag / "bag.mcap").touch()
+    remove_bag(bag)
+    assert not bag.exists()
+    bag.mkdir()
+    (bag / "holiday.jpg").touch()
+    with pytest.raises(DataError, match=r"holiday\.jpg"):
+        remove_bag(bag)
+    assert (bag / "holiday.jpg").exists()
+
+
+def test_a_broken_bag_is_named(tmp_path):
+    with pytest.raises(DataError, match="readable rosbag2"):
+        list(read_bag(tmp_path))
+
+
+def test_the_processes_get_a_domain_of_their_own_and_none_of_the_shells_middleware_settings(monkeypatch):
+    monkeypatch.setenv("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "1")
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    environment = graph_environment(42)
+    assert environment["ROS_DOMAIN_ID"] == "42" and environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert "_ROS_WHEELS_BOOTSTRAP_COMPLETE" not in environment and "FASTDDS_BUILTIN_TRANSPORTS" not in environment
+    profile = environment.get("FASTDDS_DEFAULT_PROFILES_FILE") or environment["FASTRTPS_DEFAULT_PROFILES_FILE"]
+    assert Path(profile) == ROOT / "config" / "fastdds_profile.xml"
