@@ -6,7 +6,7 @@ class PascoError(Exception):
 
 
 class CloudError(PascoError):
-    """A point cloud that cannot be read or decoded. ``code`` is the short verdict the node counts, such as ``LAYOUT``."""
+    """A point cloud that cannot be read or decoded; ``code`` is the verdict the node counts, such as ``LAYOUT``."""
 
     def __init__(self, message: str, code: str = "CLOUD"):
         super().__init__(message)

@@ -40,8 +40,18 @@ from pasco_core.prediction import ScenePrediction, Segment
 FORMAT_VERSION = 1
 _MAX_BYTES = 2**31
 _GRIDS = {"semantics": np.uint8, "panoptic": np.int32, "voxel_uncertainty": np.float32, "mask_confidence": np.float32}
-_DAMAGED = (KeyError, ValueError, TypeError, IndexError, EOFError, OSError, NotImplementedError, RuntimeError,
-            zlib.error, zipfile.BadZipFile)
+_DAMAGED = (
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 def save_prediction(path: str | os.PathLike[str], scene: ScenePrediction) -> None:
@@ -60,10 +70,14 @@ def save_prediction(path: str | os.PathLike[str], scene: ScenePrediction) -> Non
         "grid_origin": np.asarray(scene.grid.origin, np.float64),
         "voxel_size": np.float64(scene.grid.voxel_size),
         "grid_shape": np.asarray(scene.grid.shape, np.int64),
-        "labels": json.dumps({
-            "name": labels.name, "class_names": labels.class_names, "thing_ids": sorted(labels.thing_ids),
-            "colours": labels.colours.tolist(),
-        }),
+        "labels": json.dumps(
+            {
+                "name": labels.name,
+                "class_names": labels.class_names,
+                "thing_ids": sorted(labels.thing_ids),
+                "colours": labels.colours.tolist(),
+            }
+        ),
         **{name: np.asarray(getattr(scene, name), dtype) for name, dtype in _GRIDS.items()},
         "probability_voxels": np.asarray(scene.probability_voxels, np.int64),
         "probabilities": np.asarray(scene.probabilities, np.float32),
@@ -124,8 +138,14 @@ def _scene(content: dict[str, np.ndarray]) -> ScenePrediction:
         for values in json.loads(str(content["segments"]))
     ]
     return ScenePrediction(
-        grid=grid, labels=labels, segments=segments, probability_voxels=voxels, probabilities=probabilities,
-        timings=json.loads(str(content["timings"])), notes=tuple(json.loads(str(content["notes"]))), **grids,
+        grid=grid,
+        labels=labels,
+        segments=segments,
+        probability_voxels=voxels,
+        probabilities=probabilities,
+        timings=json.loads(str(content["timings"])),
+        notes=tuple(json.loads(str(content["notes"]))),
+        **grids,
     )
 
 

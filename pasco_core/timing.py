@@ -14,7 +14,7 @@ class StageTimer:
 
     Args:
         clock: returns seconds; only differences matter.
-        device: a CUDA device is synchronised at each end of a stage, so that its work is counted where it was asked for.
+        device: a CUDA device is synchronised at both ends of a stage, so that its work is counted where it belongs.
 
     >>> ticks = iter([0.0, 2.0])
     >>> timer = StageTimer(clock=lambda: next(ticks))

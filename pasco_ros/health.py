@@ -75,8 +75,8 @@ class Health:
 
 
 def assess(health: Health) -> list[Condition]:
-    """The conditions "model", "input" and "inference", in this order."""
-    return [_model(health), _input(health), _inference(health)]
+    """The conditions "model", "input", "inference" and "connections", in this order."""
+    return [_model(health), _input(health), _inference(health), _connections(health)]
 
 
 def _model(health: Health) -> Condition:
@@ -95,7 +95,6 @@ def _input(health: Health) -> Condition:
         "topic": health.topic, "publishers": str(health.publishers), "clouds received": str(sum(health.counts)),
         "seconds without a cloud": f"{health.silence:.1f}", "clouds lost on the way": str(health.lost),
     }
-    values |= {f"incompatible QoS {number}": event for number, event in enumerate(health.qos_events, 1)}
     partners = f"{health.publishers} publisher{'' if health.publishers == 1 else 's'}"
     if health.state != "active":
         return Condition("input", Level.OK, f"Not listening to {health.topic}: the node is {health.state}", values)
@@ -108,8 +107,6 @@ def _input(health: Health) -> Condition:
     if not health.clouds:
         message = f"Waiting for the first cloud on {health.topic}; {partners}"
         return Condition("input", Level.WARN, message + _first(health.qos_events), values)
-    if health.qos_events:
-        return Condition("input", Level.WARN, health.qos_events[-1], values)
     if health.publishers > 1:
         message = f"Expected one publisher on {health.topic}, got {health.publishers}: their clouds are mixed"
         return Condition("input", Level.WARN, message, values)
@@ -138,6 +135,13 @@ def _inference(health: Health) -> Condition:
     if published == 0:
         return Condition("inference", Level.OK, "Waiting for the first result", values)
     return Condition("inference", Level.OK, f"{published} of {sum(health.counts)} clouds published", values)
+
+
+def _connections(health: Health) -> Condition:
+    values = {f"incompatible QoS {number}": event for number, event in enumerate(health.qos_events, 1)}
+    if health.qos_events:
+        return Condition("connections", Level.WARN, health.qos_events[-1], values)
+    return Condition("connections", Level.OK, "No publisher or subscriber with an incompatible QoS", values)
 
 
 def _first(events: Sequence[str]) -> str:

@@ -82,7 +82,7 @@ def check_goldens(device: str) -> dict[str, float]:
 
 
 def check_scenes(device: str) -> dict[str, dict[str, float]]:
-    """Share of equal voxels and largest difference of the uncertainty between CPU and device, on the built-in street."""
+    """Share of equal voxels and largest difference of uncertainty between CPU and device, on the built-in street."""
     points, figures = street_scan(frame=0), {}
     for name, config in (("small", SMALL), ("three subnets", PaSCoConfig(3, 20, 8, 16)), ("full", FULL)):
         state = untrained_network(config).state_dict()
@@ -106,7 +106,9 @@ def check_repeatability(device: str) -> dict[str, bool]:
     """Whether the device gives the same bits twice."""
     predictor, points = Predictor.untrained(device=device), street_scan(frame=1)
     a, b = predictor(points), predictor(points)
-    same = {name: bool(np.array_equal(getattr(a, name), getattr(b, name))) for name in ("semantics", "voxel_uncertainty")}
+    same = {
+        name: bool(np.array_equal(getattr(a, name), getattr(b, name))) for name in ("semantics", "voxel_uncertainty")
+    }
     _require(same["semantics"], f"two runs differ: {same}")
     return same
 

@@ -21,8 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which networks, on what."""
     add = parser.add_argument
     add("--scan", type=Path, metavar="SCAN", help="scan to measure on (default: the built-in street)")
-    add("--network", choices=_NETWORKS, action="append", help="small (f = 16) or full (f = 64); may be repeated "
-                                                              "(default: both)")
+    add(
+        "--network",
+        choices=_NETWORKS,
+        action="append",
+        help="small (f = 16) or full (f = 64); may be repeated (default: both)",
+    )
     add("--subnets", type=int, default=1, help="subnets of the full network, 1 to 4 (default: 1)")
     add("--device", default="cpu", help="cpu, cuda or cuda:1 (default: cpu)")
     add("--repeats", type=int, default=3, help="runs the median is taken of (default: 3)")
@@ -53,10 +57,14 @@ def run(args: argparse.Namespace) -> int:
     product = product_seconds(clock, device)
     if not args.json:
         print(_machine(device, product, source), flush=True)
-    convolutions = [] if args.no_convolution else [
-        measure_convolution(*case, clock, device, args.repeats)
-        for case in (("surface", 126_000, 32), ("children", 360_000, 64))
-    ]
+    convolutions = (
+        []
+        if args.no_convolution
+        else [
+            measure_convolution(*case, clock, device, args.repeats)
+            for case in (("surface", 126_000, 32), ("children", 360_000, 64))
+        ]
+    )
     if convolutions and not args.json:
         print(_convolution_table(convolutions), flush=True)
     networks = {}
@@ -99,8 +107,11 @@ def _machine(device: str, product: float, source: str) -> str:
 def _convolution_table(convolutions: list[ConvolutionTimes]) -> str:
     methods = list(convolutions[0].seconds)
     rows = [
-        [f"{c.name} {c.n_voxels:,}, {c.channels}→{c.channels}", *(f"{1e3 * c.seconds[m]:.0f} ms" for m in methods),
-         f"×{c.seconds['per offset'] / c.seconds['ours']:.1f}"]
+        [
+            f"{c.name} {c.n_voxels:,}, {c.channels}→{c.channels}",
+            *(f"{1e3 * c.seconds[m]:.0f} ms" for m in methods),
+            f"×{c.seconds['per offset'] / c.seconds['ours']:.1f}",
+        ]
         for c in convolutions
     ]
     header = ["submanifold 3³", *methods, "ours against per offset"]
@@ -118,13 +129,14 @@ def _network_table(name: str, times: NetworkTimes) -> str:
     kept = ", ".join(f"{n:,} at stride {stride}" for stride, n in times.voxels.items())
     memory = "unknown" if times.peak_bytes is None else f"{times.peak_bytes / 2**20:.0f} MiB"
     lines = [
-        f"\n{name} network: width {config.width}, {config.n_subnets} subnet(s); voxels kept: {kept}; peak memory {memory}",
+        f"\n{name} network: width {config.width}, {config.n_subnets} subnet(s); peak memory {memory}",
+        f"  voxels kept: {kept}",
         table(["stage", "median", "products of 2048³"], rows),
     ]
     if config.width == 64:
         lines.append(
-            f"  the original at this width on 2 CPU cores: network {ORIGINAL_NETWORK[0]}-{ORIGINAL_NETWORK[1]} products "
-            f"(useful work {USEFUL_WORK}), ensembling {ORIGINAL_ENSEMBLE[0]}-{ORIGINAL_ENSEMBLE[1]}"
+            f"  the original at this width on 2 CPU cores: network {ORIGINAL_NETWORK[0]}-{ORIGINAL_NETWORK[1]} "
+            f"products (useful work {USEFUL_WORK}), ensembling {ORIGINAL_ENSEMBLE[0]}-{ORIGINAL_ENSEMBLE[1]}"
         )
     return "\n".join(lines)
 
@@ -137,13 +149,21 @@ def _figures(
         "scan": source,
         "product_seconds": product,
         "convolutions": [
-            {"voxels": c.n_voxels, "channels": c.channels, "name": c.name, "seconds": c.seconds,
-             "largest_difference": c.difference}
+            {
+                "voxels": c.n_voxels,
+                "channels": c.channels,
+                "name": c.name,
+                "seconds": c.seconds,
+                "largest_difference": c.difference,
+            }
             for c in convolutions
         ],
         "networks": {
             name: {
-                "config": t.config.to_dict(), "seconds": t.seconds, "peak_bytes": t.peak_bytes, "product_seconds": t.product,
+                "config": t.config.to_dict(),
+                "seconds": t.seconds,
+                "peak_bytes": t.peak_bytes,
+                "product_seconds": t.product,
                 "products": {stage: s / t.product for stage, s in t.seconds.items()},
                 "voxels": {str(stride): n for stride, n in t.voxels.items()},
             }

@@ -35,7 +35,8 @@ class CoordinateSet:
     def __init__(self, coords: Tensor, stride: int = 1):
         if coords.ndim != 2 or coords.shape[1] != 4 or coords.dtype.is_floating_point or coords.dtype == torch.bool:
             raise DataError(
-                f"Expected coordinates to be an integer tensor of shape (N, 4), got {tuple(coords.shape)} {coords.dtype}"
+                "Expected coordinates to be an integer tensor of shape (N, 4), "
+                f"got {tuple(coords.shape)} {coords.dtype}"
             )
         if stride < 1:
             raise DataError(f"Expected the stride to be a positive integer, got {stride}")

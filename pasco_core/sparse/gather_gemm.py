@@ -24,7 +24,7 @@ def gather_gemm(feats: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
     Returns:
         (n_out, Cout).
     """
-    c_in, c_out = kernel.shape[1:]
+    c_out = kernel.shape[2]
     out = feats.new_zeros(kernel_map.n_out, c_out)
     padded = with_zero_row(feats)
     for chunk in kernel_map.chunks:

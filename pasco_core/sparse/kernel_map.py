@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pasco_core.sparse.coordinates import CoordinateSet
 
-# Output voxels per matrix product: on a CPU the gathered patch should stay in the cache, on a GPU launches should be few.
+# Output voxels per matrix product: on a CPU the gathered patch should stay in the cache, on a GPU launches be few.
 CHUNK_ROWS = {"cpu": 2048, "cuda": 65536}
 
 

@@ -89,7 +89,9 @@ def union_add(a: SparseTensor, b: SparseTensor) -> SparseTensor:
 def prune(x: SparseTensor, keep: Tensor) -> SparseTensor:
     """The voxels where ``keep`` (N,) bool is true, in their order."""
     if keep.shape != (x.n_voxels,) or keep.dtype != torch.bool:
-        raise DataError(f"Expected keep to be a bool mask of shape ({x.n_voxels},), got {tuple(keep.shape)} {keep.dtype}")
+        raise DataError(
+            f"Expected keep to be a bool mask of shape ({x.n_voxels},), got {tuple(keep.shape)} {keep.dtype}"
+        )
     rows = keep.nonzero().squeeze(1)
     return x if len(rows) == x.n_voxels else take(x, rows)
 
@@ -163,7 +165,9 @@ def _kernel_size(kernel: Tensor, x: SparseTensor, odd: bool) -> int:
     size = round(kernel.shape[0] ** (1 / 3)) if kernel.ndim == 3 else 0
     if kernel.ndim != 3 or size**3 != kernel.shape[0] or kernel.shape[1] != x.n_channels or (size % 2 == 1) != odd:
         rule = "odd" if odd else "even"
-        raise DataError(f"Expected a kernel of shape (K³, {x.n_channels}, Cout) with K {rule}, got {tuple(kernel.shape)}")
+        raise DataError(
+            f"Expected a kernel of shape (K³, {x.n_channels}, Cout) with K {rule}, got {tuple(kernel.shape)}"
+        )
     if not odd and size != 2:
         raise DataError(f"Expected a kernel of size 2 for stride 2, got {size}")
     return size

@@ -1,8 +1,8 @@
 """Submanifold 3³ convolution on aligned 2³ blocks with Winograd's minimal filtering F(2, 3) along each axis.
 
-A block of 2³ outputs needs 4³ inputs. Transformed, that takes 64 products per channel pair where the plain sum takes 216,
-and needs the gathered inputs once instead of 27 times. It pays where voxels are locally dense, as after a generative
-upsampling, where each parent has eight children; scattered voxels waste most of a block.
+A block of 2³ outputs needs 4³ inputs. Transformed, that takes 64 products per channel pair where the plain sum takes
+216, and gathers 64 inputs instead of 216. It pays where voxels are locally dense, as after a generative upsampling,
+where each parent has eight children; scattered voxels waste most of a block.
 Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, section 4.1, applied per axis.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from pasco_core.sparse.coordinates import CoordinateIndex, CoordinateSet
 from pasco_core.sparse.gather_gemm import with_zero_row
 
-# Bytes of one chunk's transformed inputs: they stay in a CPU's caches, and steps are few enough not to cost; a GPU wants more.
+# Bytes of one chunk's transformed inputs: on a CPU they stay in the caches, with few enough steps not to cost.
 CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
 # Products per channel that the transforms of a block's cell, and the gathering of a neighbour, are worth on a CPU.
 TRANSFORM_COST, GATHER_COST = 12.0, 12.0

@@ -18,7 +18,11 @@ STATES = {
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE, "activate": Transition.TRANSITION_ACTIVATE,
     "deactivate": Transition.TRANSITION_DEACTIVATE, "cleanup": Transition.TRANSITION_CLEANUP,
-    "shutdown": Transition.TRANSITION_ACTIVE_SHUTDOWN,
+}
+# The transition to finalized has another number in each state.
+SHUTDOWNS = {
+    "unconfigured": Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, "inactive": Transition.TRANSITION_INACTIVE_SHUTDOWN,
+    "active": Transition.TRANSITION_ACTIVE_SHUTDOWN,
 }
 
 
@@ -40,12 +44,16 @@ class LifecycleClient:
         return bool(self._change.wait_for_service(timeout) and self._get.wait_for_service(timeout))
 
     def change(self, transition: str, timeout: float) -> bool:
-        """Ask for a transition by name; returns whether the node made it.
+        """Ask for a transition: configure, activate, deactivate, cleanup or shutdown.
+
+        Returns:
+            Whether the node made it.
 
         Raises:
             PascoError: no answer within ``timeout`` seconds.
         """
-        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
+        number = SHUTDOWNS[self.state(timeout)] if transition == "shutdown" else TRANSITIONS[transition]
+        request = ChangeState.Request(transition=Transition(id=number))
         return bool(self._call(self._change, request, timeout, transition).success)
 
     def state(self, timeout: float = 5.0) -> str:

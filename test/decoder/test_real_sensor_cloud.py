@@ -31,7 +31,7 @@ def test_the_coordinates_are_those_at_the_offsets_the_message_names(ouster_cloud
     cloud = decode_cloud(ouster_cloud)
     np.testing.assert_array_equal(cloud.points[:, :3], expected[np.isfinite(expected).all(axis=1)])
     assert ouster_cloud.height == 64 and len(data) == 64 * 2048
-    assert 0 <= cloud.points[:, 3].min() and cloud.points[:, 3].max() <= 1
+    assert cloud.points[:, 3].min() >= 0 and cloud.points[:, 3].max() <= 1
 
 
 def test_missing_returns_are_left_out_by_their_range(ouster_cloud):

@@ -104,7 +104,9 @@ def test_predictions_equal_the_written_out_transformer(transformer, padding, ori
 
 
 def test_a_subnet_without_any_voxel_still_gives_finite_queries(transformer):
-    empty = [SparseTensor(torch.zeros(0, 4, dtype=torch.int32), torch.zeros(0, c), s) for s, c in ((4, 16), (2, 8), (1, 4))]
+    empty = [
+        SparseTensor(torch.zeros(0, 4, dtype=torch.int32), torch.zeros(0, c), s) for s, c in ((4, 16), (2, 8), (1, 4))
+    ]
     for padding in ((0, 0, 0), (4, 4, 4)):
         prediction = transformer(SubnetTokens(empty, padding), 0)[-1]
         assert torch.isfinite(prediction.query_logits).all()
@@ -115,7 +117,9 @@ def test_training_reaches_every_weight_of_the_transformer():
     torch.manual_seed(0)
     net = MaskTransformer(CONFIG)
     levels = [tokens_at(4, 60, 16, seed=1), tokens_at(2, 150, 8, seed=2), tokens_at(1, 300, 4, seed=3)]
-    loss = sum(p.query_logits.square().sum() + p.mask_logits.feats.square().mean() for p in net(SubnetTokens(levels), 0))
+    loss = sum(
+        p.query_logits.square().sum() + p.mask_logits.feats.square().mean() for p in net(SubnetTokens(levels), 0)
+    )
     loss.backward()
     without = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert without == []

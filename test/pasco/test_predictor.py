@@ -255,7 +255,8 @@ def backbone():
     config = waffleiron.WaffleIronConfig(channels=12, depth=2)
     generator = torch.Generator().manual_seed(0)
     state = {
-        key: torch.rand(shape, generator=generator) + 0.5 if "norm" in key or "conv2.0" in key or "conv2.2" in key
+        key: torch.rand(shape, generator=generator) + 0.5
+        if "norm" in key or "conv2.0" in key or "conv2.2" in key
         else torch.randn(shape, generator=generator) * 0.1
         for key, shape in waffleiron.expected_shapes(config).items()
     }

@@ -26,7 +26,9 @@ def test_the_box_holds_every_warped_voxel_and_starts_at_a_multiple_of_8(matrix):
     warped = warp_voxels(voxels, matrix, SMALL_GRID)
     assert (warp.box_min % 8 == 0).all()
     assert (warped >= warp.box_min).all() and (warped.max(0) == warp.box_max).all()
-    np.testing.assert_array_equal(np.stack(np.unravel_index(warp.cells.numpy(), warp.box_shape), 1) + warp.box_min, warped)
+    np.testing.assert_array_equal(
+        np.stack(np.unravel_index(warp.cells.numpy(), warp.box_shape), 1) + warp.box_min, warped
+    )
 
 
 def test_random_transforms_stay_within_the_published_ranges_and_follow_the_seed():

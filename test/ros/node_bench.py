@@ -139,6 +139,9 @@ class NodeBench:
         return future.result().results[0]
 
     def close(self):
+        """Destroy the nodes; may be called twice."""
+        if not self.context.ok():
+            return
         for thread in self._threads:
             thread.stop()
         self.node.close()

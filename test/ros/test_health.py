@@ -23,7 +23,7 @@ def condition(name: str, **changes):
 
 
 def test_a_node_at_work_is_ok_and_tells_its_numbers():
-    assert [c.level for c in assess(health())] == [Level.OK] * 3
+    assert [c.level for c in assess(health())] == [Level.OK] * 4
     values = condition("inference").values
     assert values["published"] == "3" and values["latency [ms]"] == "250.0" and values["network [ms]"] == "200.0"
 
@@ -38,7 +38,8 @@ def test_a_node_at_work_is_ok_and_tells_its_numbers():
         ({"silence": 5.1, "publishers": 0}, "input", Level.ERROR, "No cloud on /points for 5.1 s; 0 publishers"),
         ({"clock_missing": True}, "input", Level.ERROR, "/clock"),
         ({"publishers": 2}, "input", Level.WARN, "Expected one publisher on /points, got 2"),
-        ({"qos_events": ["1 subscriber(s) on /x"]}, "input", Level.WARN, "1 subscriber(s) on /x"),
+        ({"qos_events": ["1 subscriber(s) on /x"]}, "connections", Level.WARN, "1 subscriber(s) on /x"),
+        ({"silence": 9.0, "qos_events": ["1 publisher(s) on /points"]}, "input", Level.ERROR, "1 publisher(s) on /points"),
         ({"state": "inactive", "silence": 99.0}, "input", Level.OK, "the node is inactive"),
         ({"failures": 2, "last_problem": ("INFERENCE_FAILED", "boom", 0.1)}, "inference", Level.WARN, "boom"),
         ({"failures": 3, "pause_left": 1.5}, "inference", Level.ERROR, "next attempt in 1.5 s"),

@@ -78,6 +78,15 @@ def test_row_22_cleanup_during_a_computation_waits_for_it_and_publishes_nothing(
     assert not worker.alive and not any(node.received.values())
 
 
+def test_shutdown_works_from_every_state(bench):
+    for prepare in (lambda node: None, lambda node: node.configure()):
+        node = bench(topics=())
+        assert node.lifecycle.wait(10)
+        prepare(node)
+        assert node.lifecycle.change("shutdown", 10) and node.lifecycle.state() == "finalized"
+        node.close()
+
+
 def test_row_22_shutdown_during_a_computation_ends_in_finalized(bench):
     predictor = FakePredictor()
     node = bench(predictor=predictor).start()

@@ -95,7 +95,7 @@ def test_row_20_a_subscriber_with_an_incompatible_qos_is_named_in_the_diagnostic
     topic = "/panoptic_scene_completion/voxels"
     node.client.create_subscription(OUTPUTS[0].type, topic, lambda m: None, wants_history)
     node.send_and_wait()
-    status = node.condition("input", "incompatible QoS")
+    status = node.condition("connections", "incompatible QoS")
     assert topic in status.message and "DURABILITY" in status.message
 
 

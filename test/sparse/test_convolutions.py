@@ -165,7 +165,9 @@ def test_layers_on_one_coordinate_set_share_one_kernel_map():
     x = random_tensor()
     first = ops.submanifold_conv(x, kernel(27))
     assert submanifold_map(first.coordinates, 3) is submanifold_map(x.coordinates, 3)
-    assert ops.strided_conv(x, kernel(8)).coordinates is ops.strided_conv(first.with_feats(x.feats), kernel(8)).coordinates
+    assert (
+        ops.strided_conv(x, kernel(8)).coordinates is ops.strided_conv(first.with_feats(x.feats), kernel(8)).coordinates
+    )
 
 
 @pytest.mark.parametrize(

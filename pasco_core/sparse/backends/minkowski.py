@@ -49,8 +49,12 @@ def _run(layer: torch.nn.Module, x: SparseTensor, kernel: Tensor, bias: Tensor |
     del layer.kernel
     layer.kernel = kernel
     out = layer(_engine_tensor(x))
-    return out if bias is None else ME.SparseTensor(
-        out.F + bias, coordinate_map_key=out.coordinate_map_key, coordinate_manager=out.coordinate_manager
+    return (
+        out
+        if bias is None
+        else ME.SparseTensor(
+            out.F + bias, coordinate_map_key=out.coordinate_map_key, coordinate_manager=out.coordinate_manager
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""Dense 3D block at stride 8: spreads the scan's information over the whole box (spec of the paper's figure 2, middle)."""
+"""Dense 3D block at stride 8: spreads the scan's information over the whole box."""
 
 from __future__ import annotations
 

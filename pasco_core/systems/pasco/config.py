@@ -52,7 +52,8 @@ class PaSCoConfig:
             raise ConfigError(f"Expected n_subnets to be 1 to 4, got {self.n_subnets}")
         if self.query_channels % (2 * 3) or self.query_channels % self.n_heads:
             raise ConfigError(
-                f"Expected query_channels to be a multiple of 6 and of the {self.n_heads} heads, got {self.query_channels}"
+                f"Expected query_channels to be a multiple of 6 and of the {self.n_heads} heads, "
+                f"got {self.query_channels}"
             )
         for name in ("n_classes", "in_channels", "width", "n_queries", "ffn_channels"):
             if getattr(self, name) < 1:

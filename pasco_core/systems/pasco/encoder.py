@@ -1,4 +1,4 @@
-"""Sparse encoder: merged subnets in, features at strides 1, 2, 4 and 8 out (spec of the paper's figure 2, left)."""
+"""Sparse encoder: merged subnets in, features at strides 1, 2, 4 and 8 out."""
 
 from __future__ import annotations
 

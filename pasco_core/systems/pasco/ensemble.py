@@ -1,7 +1,7 @@
 """Subnets back into one grid: averaged class probabilities, matched and averaged masks (paper section 3.3).
 
-Everything stays on the voxels that some subnet predicted: the rest of the grid is empty with certainty, and adds nothing
-to any sum. No array of masks over the whole grid exists.
+Everything stays on the voxels that some subnet predicted: the rest of the grid is empty with certainty, and adds
+nothing to any sum. No array of masks over the whole grid exists.
 """
 
 from __future__ import annotations

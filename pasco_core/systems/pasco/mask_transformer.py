@@ -13,7 +13,7 @@ from pasco_core.nn.masked_attention import pool_tokens
 from pasco_core.sparse import CoordinateSet, SparseTensor
 from pasco_core.sparse.kernel_map import strided_map
 from pasco_core.systems.pasco.config import STRIDES, PaSCoConfig
-from pasco_core.systems.pasco.position_encoding import ZERO_PATTERN, N_PATTERNS, pattern_encoding, zero_patterns
+from pasco_core.systems.pasco.position_encoding import N_PATTERNS, ZERO_PATTERN, pattern_encoding, zero_patterns
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,10 @@ class MaskTransformer(nn.Module):
 class _AttentionMasks:
     """Which token each query may read, from its current mask on the finest voxels.
 
-    A token at stride s is allowed if any finest voxel in its s³ block is in the mask. The padding rows are a quirk of the
-    original that its multi-subnet weights were trained with: it never masks them out, so they take part at voxel (0, 0, 0),
-    as keys at every level and, where no voxel stands there, as one more voxel of the mask. Where (0, 0, 0) is outside a
-    subnet's box the original reads another voxel's mask or fails; here the padding is then forbidden.
+    A token at stride s is allowed if any finest voxel in its s³ block is in the mask. The padding rows are a quirk of
+    the original that its multi-subnet weights were trained with: it never masks them out, so they take part at voxel
+    (0, 0, 0), as keys at every level and, where no voxel stands there, as one more voxel of the mask. Where (0, 0, 0)
+    is outside a subnet's box the original reads another voxel's mask or fails; here the padding is then forbidden.
     """
 
     def __init__(self, tokens: SubnetTokens):

@@ -14,7 +14,7 @@ from pasco_core.sparse import SparseTensor
 from pasco_core.systems.pasco.bottleneck import STRIDE as BOX_STEP
 from pasco_core.systems.pasco.bottleneck import Bottleneck
 from pasco_core.systems.pasco.config import PaSCoConfig, canonical_state_dict, check_shapes
-from pasco_core.systems.pasco.decoder import Decoder, DecodedScale
+from pasco_core.systems.pasco.decoder import DecodedScale, Decoder
 from pasco_core.systems.pasco.encoder import Encoder
 from pasco_core.systems.pasco.mask_transformer import MaskPrediction, MaskTransformer, SubnetTokens
 from pasco_core.systems.pasco.point_encoder import PointEncoder, check_points

@@ -22,7 +22,7 @@ def zero_patterns(coords: Tensor) -> Tensor:
 
 
 def pattern_encoding(channels: int, device: torch.device | None = None) -> Tensor:
-    """Encoding (8, channels) float32 of each pattern; per axis the sines of the even and the cosines of the odd entries.
+    """Encoding (8, channels) float32 of each pattern; per axis sines of the even, then cosines of the odd entries.
 
     For axis phase e (2π, or 0 for a zero coordinate) and entry i of channels / 3, the angle is
     e / 10000^(2·floor(i / 2) / (channels / 3)).

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Union
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from pasco_core.systems.pasco.transforms import GridWarp, check_transforms, fixe
 from pasco_core.timing import StageTimer
 
 UNTRAINED_NOTE = "untrained random weights: the classes mean nothing"
-PathLike = Union[str, os.PathLike]
+PathLike: TypeAlias = "str | os.PathLike[str]"
 
 
 class Predictor:
@@ -43,8 +43,8 @@ class Predictor:
     Args:
         checkpoint: a ``.safetensors`` written by ``pasco convert``; or a network in memory.
         device: "cpu", "cuda" or "cuda:1".
-        transforms: one 4×4 matrix per subnet, or "random" for new ones at every scan, as the published numbers were made.
-            Default: ``fixed_transforms`` (n = 1: identity).
+        transforms: one 4×4 matrix per subnet, or "random" for new ones at every scan, as the published numbers were
+            made. Default: ``fixed_transforms`` (n = 1: identity).
         features: WaffleIron checkpoint, for networks that read its point features.
         votes: randomly augmented views WaffleIron averages over; 0: the scan as it is.
         iou_threshold: soft IoU above which masks of two subnets match.

@@ -13,9 +13,7 @@ from pasco_core.systems.pasco.panoptic import PanopticScene
 from pasco_core.systems.pasco.uncertainty import max_probability
 
 
-def make_scene(
-    semantics: SemanticScene, panoptic: PanopticScene, grid: VoxelGrid, labels: LabelSet
-) -> ScenePrediction:
+def make_scene(semantics: SemanticScene, panoptic: PanopticScene, grid: VoxelGrid, labels: LabelSet) -> ScenePrediction:
     """Class, segment and uncertainty of every voxel; what no subnet predicted is empty, and certainly so."""
     voxels = semantics.voxels.cpu().numpy()
     probabilities = semantics.probabilities.cpu().numpy()

@@ -1,8 +1,8 @@
 """Random weights that behave like a network: for demonstrations, benchmarks and tests where no trained ones exist.
 
-Every tensor is drawn from a generator seeded by its key, so any subset is reproducible. One pass over a simulated street
-then sets what a training would have set: the batch norms' statistics, and the biases that decide which share of the voxels
-survives at each stride and how large masks are. The workload is then a real scene's; the classes mean nothing.
+Every tensor is drawn from a generator seeded by its key, so any subset is reproducible. One pass over a simulated
+street then sets what a training would have set: the batch norms' statistics, and the biases that decide which share of
+the voxels survives at each stride and how large masks are. The workload is a real scene's; the classes mean nothing.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm3d, nn.LayerNorm)
 
 # Added to every seed: with the default one the small network then finds several instances in the simulated street.
 _FIRST_SEED = 4
-SMALL = PaSCoConfig(
-    n_subnets=1, width=16, query_channels=96, n_heads=8, ffn_channels=256, point_channels=(32, 64, 128)
-)
+SMALL = PaSCoConfig(n_subnets=1, width=16, query_channels=96, n_heads=8, ffn_channels=256, point_channels=(32, 64, 128))
 
 
 def untrained_network(config: PaSCoConfig = SMALL, seed: int = 0) -> PaSCo:
@@ -84,7 +82,9 @@ def _draw(key: str, like: Tensor, is_norm: bool, seed: int) -> Tensor:
         return torch.zeros(like.shape)
     # Fan-in: sparse kernels end in (Cin, Cout), dense weights start with Cout.
     fan_in = like[..., 0].numel() if leaf == "kernel" else like[0].numel()
-    values = np.random.default_rng([_FIRST_SEED + seed, zlib.crc32(key.encode())]).standard_normal(tuple(like.shape), np.float32)
+    values = np.random.default_rng([_FIRST_SEED + seed, zlib.crc32(key.encode())]).standard_normal(
+        tuple(like.shape), np.float32
+    )
     # Updates that nearly all queries share would make them one: they stay small.
     gain = 0.3 if "out_proj" in key or "linear2" in key else 1.0
     return torch.from_numpy(values) * gain * (2.0 / fan_in) ** 0.5
@@ -95,7 +95,9 @@ def _random_semantics(config: PaSCoConfig, n_points: int, seed: int) -> tuple[Te
         return None
     generator = torch.Generator().manual_seed(seed)
     classes = torch.softmax(torch.randn(n_points, config.n_classes - 1, generator=generator), 1)
-    return classes, torch.randn(n_points, config.in_channels - classes.shape[1] - GEOMETRIC_CHANNELS, generator=generator)
+    return classes, torch.randn(
+        n_points, config.in_channels - classes.shape[1] - GEOMETRIC_CHANNELS, generator=generator
+    )
 
 
 def _settle_norms(network: PaSCo, run: Callable[[], object]) -> SubnetTokens:
