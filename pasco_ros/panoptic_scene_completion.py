@@ -7,6 +7,7 @@ cloud wins. The node decides nothing itself: it wires the modules beside it to R
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -260,6 +261,9 @@ def main(arguments: Sequence[str] | None = None, model_loader: ModelLoader = loa
     Returns:
         0 after an interruption, 2 when the start was refused because of the parameters.
     """
+    # A node shares its cores: OpenMP threads that spin while they wait for each other make a computation some ten times
+    # slower as soon as another process is busy. Read when torch is imported, which configure does.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return run_node(lambda argv: PanopticSceneCompletion(argv, model_loader), arguments)
 
 

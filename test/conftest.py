@@ -10,6 +10,8 @@ from typing import IO
 
 import pytest
 
+from pasco_core.threads import wait_passively
+
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_DOMAIN, LAST_DOMAIN = 1, 100  # above 101 the ports of a domain run into those that Linux gives to other programs
 
@@ -17,6 +19,7 @@ FIRST_DOMAIN, LAST_DOMAIN = 1, 100  # above 101 the ports of a domain run into t
 def pytest_configure(config: pytest.Config) -> None:
     """Before any test module imports torch or rclpy: both read their environment once."""
     os.environ.setdefault("OMP_NUM_THREADS", "2")
+    wait_passively()
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     profile_variable = "FASTRTPS" if os.environ.get("ROS_DISTRO") in ("humble", "jazzy") else "FASTDDS"
     os.environ[f"{profile_variable}_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_profile.xml")

@@ -51,17 +51,18 @@ class Conductor:
         self._node.destroy_node()
         rclpy.try_shutdown()
 
-    def bring_up(self, player: Child, recorder: Child) -> None:
-        """Until the node is active and the scans are prepared."""
+    def bring_up(self, player: Child, recorder: Child, patience: float) -> None:
+        """Until the node is active and the scans are prepared, each within ``patience`` seconds."""
 
         def tell(doing: str) -> Callable[[], None]:
             return lambda: self._console.progress(f"{doing}; {_prepared(player)}")
 
         self._call(lambda: self._lifecycle.wait(60.0), 65.0, "the node to appear", tell("starting the node"))
-        self._call(lambda: self._lifecycle.change("configure", 100.0), 105.0, "the node to configure",
+        self._call(lambda: self._lifecycle.change("configure", patience), patience + 5.0, "the node to configure",
                    tell("loading and warming up the network"))
         wait_until(lambda: recorder.seen("ready"), self._group, 30.0, "the recorder to start", tell("recorder"))
-        wait_until(lambda: player.seen("ready"), self._group, 100.0, "the scans to be prepared", tell("node is ready"))
+        waiting = tell("node is ready")
+        wait_until(lambda: player.seen("ready"), self._group, patience, "the scans to be prepared", waiting)
         self._call(lambda: self._lifecycle.change("activate", 10.0), 15.0, "the node to activate", tell("activating"))
 
     def follow(self, player: Child, over: Callable[[], bool]) -> None:

@@ -100,7 +100,7 @@ def _play(settings: DemoSettings, group: ChildGroup, environment: dict[str, str]
     player = group.start("player", ["-m", "pasco_ros.demo.player", *_player_arguments(settings)])
     os.environ.update({name: value for name, value in environment.items() if name.startswith(("ROS", "RMW", "FAST"))})
     with Conductor(group, console) as conductor:
-        conductor.bring_up(player, recorder)
+        conductor.bring_up(player, recorder, settings.time_limit - _EVALUATION)
         player.send("go")
         conductor.follow(player, lambda: console.elapsed > settings.time_limit - _EVALUATION)
         _stop(player)

@@ -39,7 +39,7 @@ def test_a_node_at_work_is_ok_and_tells_its_numbers():
         ({"clock_missing": True}, "input", Level.ERROR, "/clock"),
         ({"publishers": 2}, "input", Level.WARN, "Expected one publisher on /points, got 2"),
         ({"qos_events": ["1 subscriber(s) on /x"]}, "connections", Level.WARN, "1 subscriber(s) on /x"),
-        ({"silence": 9.0, "qos_events": ["1 publisher(s) on /points"]}, "input", Level.ERROR, "1 publisher(s) on /points"),
+        ({"silence": 9.0, "qos_events": ["1 publisher(s) on /p"]}, "input", Level.ERROR, "1 publisher(s) on /p"),
         ({"state": "inactive", "silence": 99.0}, "input", Level.OK, "the node is inactive"),
         ({"failures": 2, "last_problem": ("INFERENCE_FAILED", "boom", 0.1)}, "inference", Level.WARN, "boom"),
         ({"failures": 3, "pause_left": 1.5}, "inference", Level.ERROR, "next attempt in 1.5 s"),
