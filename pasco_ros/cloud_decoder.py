@@ -8,13 +8,13 @@ on any object with PointCloud2's attributes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from pasco_core.data.cloud_fields import MAX_COORDINATE, cloud_from_fields
+from pasco_core.data.cloud_fields import cloud_from_fields
 from pasco_core.data.intensity import find_intensity
 from pasco_core.data.point_cloud import PointCloud
 from pasco_core.errors import CloudError
@@ -114,7 +114,7 @@ def decode_cloud(
     layout = layout or check_cloud(message, topic)
     strides = (layout.row_step, layout.point_step)
     view = np.ndarray((layout.height, layout.width), layout.dtype, message.data, 0, strides)
-    cloud = _measured({name: view[name].reshape(-1) for name in layout.dtype.names or ()}, where)
+    cloud = cloud_from_fields({name: view[name].reshape(-1) for name in layout.dtype.names or ()}, where)
     return _within_capacity(_without_near_points(cloud, min_range, where), max_points, where)
 
 
@@ -239,16 +239,6 @@ def _check_overlap(fields: Sequence[Any], where: str) -> None:
 
 def _width(field: Any) -> int:
     return int(_DATATYPES[field.datatype][1][1])
-
-
-def _measured(columns: dict[str, np.ndarray], where: str) -> PointCloud:
-    """The cloud of the points with possible coordinates; the others must not decide how intensities are scaled."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        keep = np.logical_and.reduce([np.abs(columns[axis]) <= MAX_COORDINATE for axis in _COORDINATES])
-        if keep.all() or not keep.any():
-            return cloud_from_fields(columns, where)
-        cloud = cloud_from_fields({name: column[keep] for name, column in columns.items()}, where)
-    return replace(cloud, removed=cloud.removed + int((~keep).sum()))
 
 
 def _without_near_points(cloud: PointCloud, min_range: float, where: str) -> PointCloud:

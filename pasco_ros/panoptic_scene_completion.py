@@ -7,7 +7,6 @@ cloud wins. The node decides nothing itself: it wires the modules beside it to R
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, T
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
 
+from pasco_core.threads import wait_briefly
 from pasco_ros import messages, qos
 from pasco_ros.backoff import FailureBackoff
 from pasco_ros.health import Health, assess
@@ -261,9 +261,7 @@ def main(arguments: Sequence[str] | None = None, model_loader: ModelLoader = loa
     Returns:
         0 after an interruption, 2 when the start was refused because of the parameters.
     """
-    # A node shares its cores: OpenMP threads that spin while they wait for each other make a computation some ten times
-    # slower as soon as another process is busy. Read when torch is imported, which configure does.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     return run_node(lambda argv: PanopticSceneCompletion(argv, model_loader), arguments)
 
 

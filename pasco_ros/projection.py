@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import numpy as np
 
-from pasco_core.data.label_set import LabelSet
 from pasco_core.prediction import ScenePrediction
 
 FREE, OBSTACLE, UNKNOWN = 0, 100, -1
-GROUND_CLASSES = frozenset({"road", "parking", "sidewalk", "other-ground", "terrain"})
 UNKNOWN_CLASS = 255
 
 
@@ -23,9 +23,9 @@ def project_obstacles(scene: ScenePrediction, min_z: float, max_z: float) -> np.
     Returns:
         int8 (size_x, size_y).
     """
-    ground = _table(scene.labels, lambda name: name in GROUND_CLASSES)[scene.semantics].any(axis=2)
-    solid = _table(scene.labels, lambda name: name not in GROUND_CLASSES)
-    solid[0] = False
+    ground_ids = scene.labels.ground_ids
+    ground = _table(ground_ids)[scene.semantics].any(axis=2)
+    solid = _table(set(range(1, scene.labels.n_classes)) - ground_ids)
     centres = scene.grid.centre_of(np.arange(scene.grid.shape[2])[:, None])[:, 2]
     band = (centres >= min_z) & (centres <= max_z)
     obstacle = solid[scene.semantics[:, :, band]].any(axis=2)
@@ -50,8 +50,8 @@ def occupied_mask(scene: ScenePrediction) -> np.ndarray:
     return (scene.semantics != 0) & (scene.semantics != UNKNOWN_CLASS)
 
 
-def _table(labels: LabelSet, chosen) -> np.ndarray:
-    """(256,) bool by class index; unknown classes are never chosen."""
+def _table(class_ids: Set[int]) -> np.ndarray:
+    """(256,) bool by class index, true at those classes."""
     table = np.zeros(256, bool)
-    table[: labels.n_classes] = [chosen(name) for name in labels.class_names]
+    table[list(class_ids)] = True
     return table

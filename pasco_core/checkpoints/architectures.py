@@ -87,10 +87,10 @@ def architecture_of_config(system: str, config: Mapping[str, Any]) -> Architectu
 
 def _architecture(config: Any) -> Architecture:
     from pasco_core.systems import waffleiron
-    from pasco_core.systems.pasco import config as pasco
+    from pasco_core.systems.pasco import PaSCoConfig, weights
 
-    if isinstance(config, pasco.PaSCoConfig):
-        return Architecture("pasco", config.to_dict(), config.n_classes, pasco.expected_shapes(config))
+    if isinstance(config, PaSCoConfig):
+        return Architecture("pasco", config.to_dict(), config.n_classes, weights.expected_shapes(config))
     return Architecture("waffleiron", _plain(asdict(config)), config.n_classes, waffleiron.expected_shapes(config))
 
 

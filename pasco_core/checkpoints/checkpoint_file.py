@@ -17,10 +17,10 @@ from pasco_core.atomic_write import atomic_write
 from pasco_core.checkpoints.architectures import architecture_of_config
 from pasco_core.checkpoints.header import CheckpointHeader
 from pasco_core.errors import CheckpointError
+from pasco_core.nn.state_dict import check_state_dict, some_of
 
 ENDING = ".safetensors"
 _COUNTER = "num_batches_tracked"
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,6 @@ def check_weights(state_dict: Mapping[str, Tensor], header: CheckpointHeader, so
     Raises:
         CheckpointError: class names, keys, shapes, types or values do not fit; up to ten are named.
     """
-    from pasco_core.systems.pasco.config import check_shapes
-
     try:
         architecture = architecture_of_config(header.system, header.config)
         if len(header.class_names) != architecture.n_classes:
@@ -104,9 +102,8 @@ def check_weights(state_dict: Mapping[str, Tensor], header: CheckpointHeader, so
                 f"Expected the class names to be {architecture.n_classes}, as many as the network's classes, "
                 f"got {len(header.class_names)}"
             )
-        check_shapes(state_dict, architecture.shapes)
+        check_state_dict(state_dict, architecture.shapes, f"the {header.system} network of the header")
         _check_types(state_dict)
-        check_finite(state_dict)
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from error
 
@@ -119,27 +116,6 @@ def _check_types(state_dict: Mapping[str, Tensor]) -> None:
     ]
     if wrong:
         raise CheckpointError(f"Expected the weights to be float32 (batch counters int64), got {some_of(wrong)}")
-
-
-def check_finite(state_dict: Mapping[str, Tensor]) -> None:
-    """Refuse NaN and infinities, which would turn every prediction into NaN.
-
-    Raises:
-        CheckpointError: the first ten keys that hold one are named.
-    """
-    bad = [key for key, value in state_dict.items() if value.is_floating_point() and not value.isfinite().all()]
-    if bad:
-        raise CheckpointError(f"Expected the weights to be finite, got NaN or infinity in {some_of(bad)}")
-
-
-def some_of(names: list[str]) -> str:
-    """At most ten names, and how many more.
-
-    >>> some_of(["a", "b"])
-    'a, b'
-    """
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_path(path: Path) -> None:

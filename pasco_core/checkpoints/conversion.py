@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from pasco_core.checkpoints.architectures import architecture_of_weights, class_names_of, detect_system
-from pasco_core.checkpoints.checkpoint_file import ENDING, check_finite, save_checkpoint
+from pasco_core.checkpoints.checkpoint_file import ENDING, save_checkpoint
 from pasco_core.checkpoints.header import CheckpointHeader
 from pasco_core.checkpoints.training_file import TrainingFile, read_training_file
 from pasco_core.errors import CheckpointError, ConfigError
+from pasco_core.nn.state_dict import check_state_dict
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -75,9 +76,8 @@ def _convert(training_file: TrainingFile, source: Path, target: Path) -> Convers
     system = detect_system(training_file.state_dict)
     state, notes = _once_each(system, training_file.state_dict)
     architecture = architecture_of_weights(system, state)
-    _check_keys(state, architecture.shapes)
+    check_state_dict(state, architecture.shapes, f"a {architecture.system} network")
     state, cast = _as_float32(state)
-    check_finite(state)
     try:
         class_names = class_names_of(architecture)
     except ConfigError as error:
@@ -98,7 +98,7 @@ def _once_each(system: str, state: Mapping[str, Tensor]) -> tuple[dict[str, Tens
     """Weights without the transformer's repetitions (checked equal) and the losses' buffers."""
     if system != "pasco":
         return dict(state), []
-    from pasco_core.systems.pasco.config import canonical_state_dict
+    from pasco_core.systems.pasco.weights import canonical_state_dict
 
     canonical = canonical_state_dict(state)
     losses = [key for key in state if key.startswith("criterion.")]
@@ -107,12 +107,6 @@ def _once_each(system: str, state: Mapping[str, Tensor]) -> tuple[dict[str, Tens
     if repeated:
         notes.append(f"{repeated} repetitions of transformer_predictor.* dropped, equal to it")
     return canonical, notes
-
-
-def _check_keys(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    from pasco_core.systems.pasco.config import check_shapes
-
-    check_shapes(state, shapes)
 
 
 def _as_float32(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pasco_core.checkpoints.checkpoint_file import file_sha256, some_of
+from pasco_core.checkpoints.checkpoint_file import file_sha256
 from pasco_core.checkpoints.pickled_values import ALLOWED, plain_values
 from pasco_core.errors import CheckpointError
+from pasco_core.nn.state_dict import some_of
 
 _CONTAINERS = ("state_dict", "net", "model_state_dict", "model")
 _PREFIX = "module."

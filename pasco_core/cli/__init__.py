@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from pasco_core import __version__
 from pasco_core.errors import ConfigError, PascoError
-from pasco_core.threads import wait_passively
+from pasco_core.threads import wait_briefly
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("pasco_core.cli.infer", "complete the scene around one LiDAR scan: .npz, picture, summary"),
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"pasco: error: {_unknown(name)}", file=sys.stderr)
         return _WRONG_USE
-    wait_passively()
+    wait_briefly()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     return _run(name, rest)
 

@@ -60,26 +60,28 @@ def cloud_from_fields(fields: Mapping[str, np.ndarray], source: str, notes: Sequ
                 f"Expected field '{axis}' of {source} to be float32 or float64 in metres, got {fields[axis].dtype}",
                 "FIELD_MISSING",
             )
-    notes = list(notes)
-    name = find_intensity(names)
+    # Points without a place are left out first: they must not decide how the intensities are scaled.
+    keep = _has_place([fields[axis] for axis in "xyz"])
+    if not keep.all():
+        fields = {name: column[keep] for name, column in fields.items()}
+    notes, name = list(notes), find_intensity(names)
     if name is None:
         intensity = np.zeros(len(fields["x"]), np.float32)
         notes.append("no intensity field: intensity set to 0")
     else:
         intensity, note = scale_intensity(fields[name], name)
         notes += [note] if note else []
-    return _finite_cloud([fields["x"], fields["y"], fields["z"]], intensity, source, notes)
-
-
-def _finite_cloud(xyz: list[np.ndarray], intensity: np.ndarray, source: str, notes: list[str]) -> PointCloud:
-    """Keep what is finite and within ``MAX_COORDINATE``; the mask goes over all columns."""
-    keep = np.isfinite(intensity)
-    with np.errstate(invalid="ignore"):
-        for column in xyz:
-            keep &= np.abs(column) <= MAX_COORDINATE  # False for NaN too
-    removed = int(keep.size - keep.sum())
-    if not keep.any():
-        reason = "no points" if not keep.size else f"{removed} points, none with finite x, y, z and intensity"
+    finite = np.isfinite(intensity)
+    removed = len(keep) - int(finite.sum())
+    if removed == len(keep):
+        reason = "no points" if not removed else f"{removed} points, none with finite x, y, z and intensity"
         raise CloudError(f"Expected {source} to have at least one finite point, got {reason}", "EMPTY")
-    points = np.stack([column[keep].astype(np.float32) for column in (*xyz, intensity)], axis=1)
+    columns = (fields["x"], fields["y"], fields["z"], intensity)
+    points = np.stack([column[finite].astype(np.float32) for column in columns], axis=1)
     return PointCloud(points, removed, tuple(notes))
+
+
+def _has_place(xyz: Sequence[np.ndarray]) -> np.ndarray:
+    """Mask (N,) of the points whose coordinates are finite and at most ``MAX_COORDINATE``."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.logical_and.reduce([np.abs(column) <= MAX_COORDINATE for column in xyz])  # False for NaN too

@@ -34,10 +34,17 @@ class LabelSet:
         """Index of the extra "no object" entry in query probabilities."""
         return len(self.class_names)
 
+    @property
+    def ground_ids(self) -> frozenset[int]:
+        """Classes a vehicle can stand or drive on."""
+        return frozenset(i for i, name in enumerate(self.class_names) if name in _GROUND)
+
     def is_thing(self, category: int) -> bool:
         """Whether class ``category`` is countable."""
         return category in self.thing_ids
 
+
+_GROUND = frozenset({"road", "parking", "sidewalk", "other-ground", "terrain"})
 
 # RGB of the SemanticKITTI colour table, which every published figure uses.
 _COLOURS = {

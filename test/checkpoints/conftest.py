@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from pasco_core.systems import waffleiron
-from pasco_core.systems.pasco.config import PaSCoConfig, expected_shapes
+from pasco_core.systems.pasco import PaSCoConfig
+from pasco_core.systems.pasco.weights import expected_shapes
 
 SMALL = {"width": 4, "query_channels": 48, "ffn_channels": 16, "n_queries": 6, "point_channels": (8, 8, 8)}
 VARIANTS = {

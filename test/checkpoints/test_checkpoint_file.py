@@ -174,7 +174,7 @@ def test_weights_that_are_not_finite_are_named_and_the_rest_counted(saved, state
     for key in floating[:13]:
         state[key].view(-1)[-1] = float("nan")
     message = refusal(rewrite(saved, state))
-    assert "NaN or infinity in " in message and message.endswith("and 3 more")
+    assert "13 with NaN or infinity: " in message and message.endswith("and 3 more")
 
 
 def test_weights_of_another_type_are_named(saved, state):
@@ -188,7 +188,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path, state, header):
     with pytest.raises(CheckpointError, match=r"end in \.safetensors"):
         save_checkpoint(tmp_path / "a.pt", state, header)
     state["classif.bias"][0] = float("inf")
-    with pytest.raises(CheckpointError, match=r"a\.safetensors: .*NaN or infinity in classif\.bias"):
+    with pytest.raises(CheckpointError, match=r"a\.safetensors: .*1 with NaN or infinity: classif\.bias"):
         save_checkpoint(tmp_path / "a.safetensors", state, header)
     with pytest.raises(CheckpointError, match="missing"):
         save_checkpoint(tmp_path / "a.safetensors", {}, header)

@@ -39,7 +39,7 @@ def test_help_lists_every_command_without_importing_torch_or_numpy(repository):
     assert all(f"  {name}" in result.stdout for name in COMMANDS)
 
 
-@pytest.mark.parametrize("name", ["infer", "convert"])
+@pytest.mark.parametrize("name", ["infer", "convert", "bench"])
 def test_help_of_a_command_shows_an_example_without_importing_torch(repository, name):
     result = python(repository, f"import sys; from pasco_core.cli import main; code = main(['{name}', '--help']); "
                                 "sys.exit(code or 'torch' in sys.modules)")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pasco_core.systems.pasco import PaSCo, PaSCoConfig, PaSCoOutput, load_network
-from pasco_core.systems.pasco.config import expected_shapes
+from pasco_core.systems.pasco.weights import expected_shapes
 
 FOLDER = Path(__file__).parent.parent / "golden" / "pasco"
 EMPTY_BIAS = 1.2  # added to class 0 of every completion head, so that pruning really prunes

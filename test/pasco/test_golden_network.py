@@ -10,7 +10,7 @@ from golden_weights import CASES, golden_case, golden_state_dict, raster_order
 from pasco_core.errors import CheckpointError
 from pasco_core.sparse import SparseTensor
 from pasco_core.systems.pasco import PaSCoConfig, load_network
-from pasco_core.systems.pasco.config import expected_shapes
+from pasco_core.systems.pasco.weights import expected_shapes
 
 LOGIT_TOLERANCE, MASK_TOLERANCE = 1e-4, 1e-2
 

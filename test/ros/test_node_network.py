@@ -21,8 +21,8 @@ from pasco_core.data.label_set import KITTI_360, SEMANTIC_KITTI
 from pasco_core.data.scan_files import read_scan
 from pasco_core.data.simulation import street_scan
 from pasco_core.systems.pasco import PaSCoConfig, Predictor
-from pasco_core.systems.pasco.config import expected_shapes
 from pasco_core.systems.pasco.untrained import SMALL, untrained_network
+from pasco_core.systems.pasco.weights import expected_shapes
 from pasco_ros.model import load_model
 from pasco_ros.scene_reader import scene_from_messages
 

@@ -62,13 +62,13 @@ def test_every_wrong_entry_is_named(small_state):
         load_network(small_state)
     message = str(error.value)
     for part in (
-        "6 blocks, 32 channels and 19 classes",
+        "6 blocks, 32 channels, 19 classes",
         "2 missing: embed.conv1.weight, waffleiron.spatial_mix.2.ffn.0.bias",
         "1 unexpected: extra.weight",
         "1 not a tensor: embed.norm.bias",
         "1 misshapen: waffleiron.channel_mix.0.mlp.0.weight (32, 31, 1) instead of (32, 32, 1)",
         "1 of another type: classif.bias torch.int32",
-        "1 not finite: embed.final.bias",
+        "1 with NaN or infinity: embed.final.bias",
     ):
         assert part in message
 

@@ -7,15 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pasco_core.errors import CheckpointError, ConfigError
 
 STRIDES = (4, 2, 1)
-# The authors' files register the same transformer three times.
-_ALIASES = ("unet3d.decoder_generative.transformer_predictor.", "unet3d.transformer_predictor.")
-_TRANSFORMER = "transformer_predictor."
 _DECODER = "unet3d.decoder_generative."
 
 
@@ -106,55 +102,3 @@ class PaSCoConfig:
             ffn_channels=shape("transformer_predictor.transformer_ffn_layers.0.linear1.weight")[0],
             point_channels=tuple(shape(f"feat.PPmodel.{i}.weight")[0] for i in (1, 4, 7)),
         )
-
-
-def canonical_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights once each: the transformer's two aliases folded into it, the losses' buffers left out.
-
-    Raises:
-        CheckpointError: an alias differs from the transformer it repeats.
-    """
-    canonical: dict[str, Tensor] = {}
-    for key, value in state_dict.items():
-        if key.startswith("criterion."):
-            continue
-        alias = next((a for a in _ALIASES if key.startswith(a)), None)
-        name = key if alias is None else _TRANSFORMER + key[len(alias) :]
-        if name in canonical:
-            same = canonical[name].shape == value.shape and torch.equal(canonical[name], value)
-            if not same:
-                raise CheckpointError(f"Expected {key} to be equal to {name}, which it repeats, got other values")
-        canonical[name] = value
-    return canonical
-
-
-def expected_shapes(config: PaSCoConfig) -> dict[str, tuple[int, ...]]:
-    """Key → shape of every weight and buffer the network of this configuration has."""
-    from pasco_core.systems.pasco.network import PaSCo
-
-    with torch.device("meta"):
-        network = PaSCo(config)
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
-
-
-def check_shapes(state_dict: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], most: int = 10) -> None:
-    """Names every missing, unexpected and misshapen key, up to ``most`` of each kind.
-
-    Raises:
-        CheckpointError: any is found.
-    """
-    missing = [key for key in expected if key not in state_dict]
-    unexpected = [key for key in state_dict if key not in expected]
-    misshapen = [
-        f"{key} {tuple(state_dict[key].shape)} instead of {shape}"
-        for key, shape in expected.items()
-        if key in state_dict and tuple(state_dict[key].shape) != shape
-    ]
-    kinds = (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
-    parts = [
-        f"{len(keys)} {what}: {', '.join(keys[:most])}" + (f" and {len(keys) - most} more" if len(keys) > most else "")
-        for what, keys in kinds
-        if keys
-    ]
-    if parts:
-        raise CheckpointError("Expected the weights to be those of the network, got " + "; ".join(parts))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from pasco_core.errors import DataError
 from pasco_core.sparse import SparseTensor
 from pasco_core.systems.pasco.bottleneck import STRIDE as BOX_STEP
 from pasco_core.systems.pasco.bottleneck import Bottleneck
-from pasco_core.systems.pasco.config import PaSCoConfig, canonical_state_dict, check_shapes
+from pasco_core.systems.pasco.config import PaSCoConfig
 from pasco_core.systems.pasco.decoder import DecodedScale, Decoder
 from pasco_core.systems.pasco.encoder import Encoder
 from pasco_core.systems.pasco.mask_transformer import MaskPrediction, MaskTransformer, SubnetTokens
@@ -133,28 +132,3 @@ def global_box(box_min: Tensor, box_max: Tensor, n_subnets: int) -> tuple[Tensor
     lower = box_min.amin(0)
     size = (box_max.amax(0) - lower + BOX_STEP) // BOX_STEP * BOX_STEP
     return lower, lower + size - 1
-
-
-def load_network(
-    state_dict: Mapping[str, Tensor], backend: str = "torch", pad_leak: bool = True, **overrides: int
-) -> PaSCo:
-    """The network of a state dict with the authors' key names, in eval mode on the CPU.
-
-    Args:
-        state_dict: weights; the variant (subnets, width, light or heavy, classes, input width) is read off it.
-        backend: see ``PaSCo``.
-        pad_leak: see ``PaSCo``.
-        overrides: fields of ``PaSCoConfig`` that leave no trace in the weights, such as ``n_heads``.
-
-    Raises:
-        CheckpointError: missing, unexpected or misshapen keys, all named.
-    """
-    weights = canonical_state_dict(state_dict)
-    config = PaSCoConfig.from_state_dict(weights)
-    if overrides:
-        config = PaSCoConfig.from_dict({**config.to_dict(), **overrides})
-    with torch.device("meta"):
-        network = PaSCo(config, backend, pad_leak)
-    check_shapes(weights, {key: tuple(value.shape) for key, value in network.state_dict().items()})
-    network.load_state_dict(weights, assign=True)
-    return network.eval().requires_grad_(False)

@@ -20,7 +20,7 @@ from pasco_core.prediction import ScenePrediction
 from pasco_core.systems import waffleiron
 from pasco_core.systems.pasco.config import PaSCoConfig
 from pasco_core.systems.pasco.ensemble import EnsembleResult, MaskScene, ensemble
-from pasco_core.systems.pasco.network import PaSCo, load_network
+from pasco_core.systems.pasco.network import PaSCo
 from pasco_core.systems.pasco.panoptic import PanopticScene, PanopticThresholds, panoptic_inference
 from pasco_core.systems.pasco.point_inputs import (
     GEOMETRIC_CHANNELS,
@@ -31,6 +31,7 @@ from pasco_core.systems.pasco.point_inputs import (
 )
 from pasco_core.systems.pasco.scene import make_scene, unobserved_scene
 from pasco_core.systems.pasco.transforms import GridWarp, check_transforms, fixed_transforms, random_transforms
+from pasco_core.systems.pasco.weights import load_network
 from pasco_core.timing import StageTimer
 
 UNTRAINED_NOTE = "untrained random weights: the classes mean nothing"

@@ -20,10 +20,11 @@ from pasco_core.geometry import KITTI_GRID
 from pasco_core.sparse import ops
 from pasco_core.systems.pasco.config import STRIDES, PaSCoConfig
 from pasco_core.systems.pasco.mask_transformer import MaskTransformer, SubnetTokens
-from pasco_core.systems.pasco.network import PaSCo, load_network
+from pasco_core.systems.pasco.network import PaSCo
 from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS, point_inputs, subnet_voxels
 from pasco_core.systems.pasco.position_encoding import pattern_encoding
 from pasco_core.systems.pasco.transforms import GridWarp, fixed_transforms
+from pasco_core.systems.pasco.weights import load_network
 
 # Share of the candidate voxels one subnet keeps, by stride: about 9 k, 30 k and 110 k voxels in a street scene.
 KEPT_SHARE = {4: 0.28, 2: 0.40, 1: 0.45}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from pasco_core.errors import CheckpointError
+from pasco_core.nn.state_dict import check_state_dict
 from pasco_core.systems.waffleiron.config import WaffleIronConfig, strip_module_prefix
 from pasco_core.systems.waffleiron.network import WaffleIron
 
@@ -38,31 +37,9 @@ def load_network(state_dict: Mapping[str, Tensor], geometry: WaffleIronConfig | 
     """
     state = strip_module_prefix(state_dict)
     config = WaffleIronConfig.from_state_dict(state, geometry)
-    problems = _problems(state, expected_shapes(config))
-    if problems:
-        raise CheckpointError(
-            f"Expected the checkpoint to fit a WaffleIron network of {config.depth} blocks, {config.channels} channels "
-            f"and {config.n_classes} classes, got " + "; ".join(problems)
-        )
+    network = f"a WaffleIron network of {config.depth} blocks, {config.channels} channels, {config.n_classes} classes"
+    check_state_dict(state, expected_shapes(config), network, most=None)
     with torch.device("meta"):
         network = WaffleIron(config)
     network.to_empty(device="cpu").load_state_dict(state)
     return network.eval()
-
-
-def _problems(state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    tensors = {key: value for key, value in state.items() if key in shapes and isinstance(value, Tensor)}
-    floats = {key: value for key, value in tensors.items() if not key.endswith("num_batches_tracked")}
-    found = {
-        "missing": [key for key in shapes if key not in state],
-        "unexpected": [str(key) for key in state if key not in shapes],
-        "not a tensor": [key for key in state if key in shapes and key not in tensors],
-        "misshapen": [
-            f"{key} {tuple(value.shape)} instead of {shapes[key]}"
-            for key, value in tensors.items()
-            if tuple(value.shape) != shapes[key]
-        ],
-        "of another type": [f"{key} {value.dtype}" for key, value in floats.items() if not value.is_floating_point()],
-        "not finite": [key for key, value in floats.items() if not torch.isfinite(value).all()],
-    }
-    return [f"{len(keys)} {problem}: {', '.join(keys)}" for problem, keys in found.items() if keys]
