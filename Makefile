@@ -31,7 +31,7 @@ lint: setup ## check the style
 	@$(ENVIRONMENT) && ruff check .
 
 bench: setup ## stage times of the networks on this machine (BENCH_ARGS="--help" for the options)
-	@$(ENVIRONMENT) && python -m pasco_core.cli bench $(BENCH_ARGS)
+	@$(ENVIRONMENT) && python -m pasco_core bench $(BENCH_ARGS)
 
 bench-gpu: ## equality with the CPU and times on a CUDA machine, with the Python that holds a CUDA torch; needs no setup
 	@$(PYTHON) scripts/bench_gpu.py $(BENCH_ARGS)

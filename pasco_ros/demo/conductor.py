@@ -46,7 +46,9 @@ class Conductor:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        # The calling thread uses the node: it has to end before the node is destroyed, and the program waits for it.
+        self._lifecycle.give_up()
+        self._calls.shutdown(wait=True, cancel_futures=True)
         self._spin.stop()
         self._node.destroy_node()
         rclpy.try_shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from lifecycle_msgs.msg import State, Transition
@@ -10,6 +11,8 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
 
 from pasco_core.errors import PascoError
+
+_TICK = 0.1  # seconds between two looks whether to go on waiting
 
 STATES = {
     State.PRIMARY_STATE_UNCONFIGURED: "unconfigured", State.PRIMARY_STATE_INACTIVE: "inactive",
@@ -36,12 +39,21 @@ class LifecycleClient:
 
     def __init__(self, node: Node, target: str) -> None:
         self._target = target
+        self._given_up = threading.Event()
         self._change: Any = node.create_client(ChangeState, f"{target}/change_state")
         self._get: Any = node.create_client(GetState, f"{target}/get_state")
 
     def wait(self, timeout: float) -> bool:
         """Whether the node's services appear within ``timeout`` seconds."""
-        return bool(self._change.wait_for_service(timeout) and self._get.wait_for_service(timeout))
+        deadline = time.monotonic() + timeout
+        while not (self._change.service_is_ready() and self._get.service_is_ready()):
+            if time.monotonic() > deadline or self._given_up.wait(_TICK):
+                return False
+        return True
+
+    def give_up(self) -> None:
+        """End every wait of this client, in whichever thread, now and from now on."""
+        self._given_up.set()
 
     def change(self, transition: str, timeout: float) -> bool:
         """Ask for a transition: configure, activate, deactivate, cleanup or shutdown.
@@ -68,7 +80,10 @@ class LifecycleClient:
         done = threading.Event()
         future = client.call_async(request)
         future.add_done_callback(lambda _: done.set())
-        if not done.wait(timeout):
+        deadline = time.monotonic() + timeout
+        while not done.wait(_TICK):
+            if time.monotonic() < deadline and not self._given_up.is_set():
+                continue
             client.remove_pending_request(future)
             raise PascoError(f"Expected {self._target} to answer '{what}' within {timeout:g} s, got no answer")
         return future.result()
