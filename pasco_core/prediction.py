@@ -65,6 +65,11 @@ class ScenePrediction:
     timings: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def nothing_known(self) -> bool:
+        """Whether no point lay in the grid: no voxel was predicted and every one is wholly uncertain."""
+        return len(self.probability_voxels) == 0 and bool((self.voxel_uncertainty == 1).all())
+
     def occupancy_probability(self) -> np.ndarray:
         """Float32 grid of 1 - P(empty)."""
         occupied = np.zeros(self.grid.n_voxels, np.float32)

@@ -50,7 +50,8 @@ class NodeConfig:
     min_range: float = _setting(
         0.1, "Points nearer than this are left out [m]; drivers write missing returns as 0, 0, 0.", low=0.0, high=100.0)
     empty_cloud: str = _setting(
-        "publish", "What a cloud without a finite point leads to: publish (an all-unknown grid) or skip.",
+        "publish", "What a cloud without a finite point, or without one in the grid, leads to: publish (an all-unknown "
+        "grid) or skip.",
         choices=EMPTY_POLICIES)
     max_age: float = _setting(
         0.0, "A cloud whose stamp is older than this by the node's clock, before or after its computation, is dropped "

@@ -94,13 +94,18 @@ class CloudPipeline:
                 )
         except CloudError as error:
             if error.code == EMPTY and config.empty_cloud == "publish":
-                return self._nothing_known(frame, error)
+                return self._nothing_known(frame, str(error))
             raise
         for note in cloud.notes:
             self._note(note, logging.WARNING)
         started = time.monotonic()
         scene = self._model.predict(cloud.points)
         _note_stages(report, scene.timings, time.monotonic() - started)
+        if scene.nothing_known:
+            reason = f"Expected {self._topic} to have at least one point in the grid, got none of {len(cloud)}"
+            if config.empty_cloud == "publish":
+                return self._nothing_known(frame, reason)
+            return Verdict(Outcome.EMPTY, EMPTY, reason)
         for note in scene.notes:
             if note != self._model.checkpoint:
                 self._note(note, logging.INFO)
@@ -123,10 +128,10 @@ class CloudPipeline:
         frame.report.age = self._age(frame)
         return product.verdict
 
-    def _nothing_known(self, frame: CloudFrame, error: CloudError) -> Product:
+    def _nothing_known(self, frame: CloudFrame, reason: str) -> Product:
         with _timed(frame.report, "messages"):
             messages = self._builder.unknown(self._model, frame.message.header, self._config())
-        return Product(messages, Verdict(Outcome.EMPTY, "EMPTY_UNKNOWN", f"{error}: an all-unknown grid is published"))
+        return Product(messages, Verdict(Outcome.EMPTY, "EMPTY_UNKNOWN", f"{reason}: an all-unknown grid is published"))
 
     def _age(self, frame: CloudFrame) -> float:
         return (self._now() - stamp_ns(frame.message.header.stamp)) / 1e9

@@ -149,7 +149,7 @@ def test_a_scan_without_a_point_in_the_grid_says_that_nothing_is_known(predictor
     scene = predictor(scan.astype(np.float32))
     assert np.count_nonzero(scene.semantics) == n_voxels and scene.segments == []
     assert (scene.voxel_uncertainty == 1).all()
-    assert any("nothing is known: none of" in note for note in scene.notes)
+    assert scene.nothing_known and any("nothing is known: none of" in note for note in scene.notes)
 
 
 @pytest.mark.parametrize("n_points", [1, 1000])
@@ -192,6 +192,7 @@ def test_a_network_that_calls_everything_empty_gives_an_empty_scene(points):
         block.completion_heads[0][0].bias[0, 0] = 1e4
     scene = Predictor(network)(points)
     assert not scene.semantics.any() and scene.segments == [] and not scene.voxel_uncertainty.any()
+    assert not scene.nothing_known
 
 
 def test_random_transforms_follow_the_generator(network, points):

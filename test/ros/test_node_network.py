@@ -167,3 +167,16 @@ def test_a_real_scan_comes_out_of_the_node_as_the_predictor_says(bench, network,
     status = node.statuses[-1]
     assert status.points_in == len(scan) and 20_000 < status.points_in_range < len(scan)
     assert {"decoder", "mask transformer", "ensemble"} <= set(status.stage_names)
+
+
+@pytest.mark.parametrize(("policy", "n_grids"), [("publish", 1), ("skip", 0)])
+def test_a_cloud_with_no_point_in_the_grid_is_never_published_as_free_space(bench, good_file, policy, n_grids):
+    parameters = {"checkpoint": str(good_file), "empty_cloud": policy, "warm_up": False}
+    node = bench(model_loader=load_model, topics=("voxels",), parameters=parameters).start()
+    status = node.send_and_wait(np.full((30, 4), 500.0, np.float32))
+    assert status.outcome == FrameStatus.EMPTY and "at least one point in the grid, got none of 30" in status.message
+    if n_grids:
+        wait_for(lambda: node.received["voxels"])
+    assert len(node.received["voxels"]) == n_grids
+    for grid in node.received["voxels"]:
+        assert all(set(bytes(layer.data)) == {255} for layer in grid.layers)
