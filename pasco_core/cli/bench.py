@@ -51,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.repeats < 1:
         raise ConfigError(f"Expected --repeats to be positive, got {args.repeats}")
+    configs = {name: _config(name, args.subnets) for name in args.network or _NETWORKS}
+    if args.subnets != 1 and "full" not in configs:
+        raise ConfigError(f"Expected --subnets {args.subnets} to come with --network full, got the small one only")
     clock = time.perf_counter
     device = str(usable_device(args.device))
     points, source = _points(args.scan)
@@ -68,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     if convolutions and not args.json:
         print(_convolution_table(convolutions), flush=True)
     networks = {}
-    for name in args.network or _NETWORKS:
-        networks[name] = measure_network(_config(name, args.subnets), points, clock, device, args.repeats)
+    for name, config in configs.items():
+        networks[name] = measure_network(config, points, clock, device, args.repeats)
         if not args.json:
             print(_network_table(name, networks[name]), flush=True)
     if args.json:
@@ -122,9 +125,16 @@ def _network_table(name: str, times: NetworkTimes) -> str:
     from pasco_core.benchmark.network import NETWORK_STAGES, ORIGINAL_ENSEMBLE, ORIGINAL_NETWORK, USEFUL_WORK
 
     config = times.config
+    # The sum of the network's stages stands before them.
+    others = [stage for stage in times.seconds if stage not in (*NETWORK_STAGES, "network")]
+    order = [others[0], "network", *NETWORK_STAGES, *others[1:]]
     rows = [
-        [f"  {stage}" if stage in NETWORK_STAGES else stage, f"{1e3 * s:.0f} ms", f"{s / times.product:.1f}"]
-        for stage, s in times.seconds.items()
+        [
+            f"  {s}" if s in NETWORK_STAGES else s,
+            f"{1e3 * times.seconds[s]:.0f} ms",
+            f"{times.seconds[s] / times.product:.1f}",
+        ]
+        for s in order
     ]
     kept = ", ".join(f"{n:,} at stride {stride}" for stride, n in times.voxels.items())
     memory = "unknown" if times.peak_bytes is None else f"{times.peak_bytes / 2**20:.0f} MiB"

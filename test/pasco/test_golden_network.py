@@ -130,7 +130,14 @@ def test_missing_unexpected_and_misshapen_keys_are_all_named():
     assert "unet3d.dense3d.0.bn_1.weight (31,) instead of (32,)" in str(error.value)
 
 
-@pytest.mark.parametrize("state", [{}, {"conv.weight": torch.zeros(3)}])
-def test_weights_of_another_network_are_refused(state):
-    with pytest.raises(CheckpointError, match="PaSCo network's, got none called"):
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"conv.weight": torch.zeros(3)}, "PaSCo network's, got none called"),
+        ({}, "to be a dictionary of tensors"),
+        (None, "to be a dictionary of tensors, got NoneType"),
+    ],
+)
+def test_weights_of_another_network_are_refused(state, message):
+    with pytest.raises(CheckpointError, match=message):
         load_network(state)

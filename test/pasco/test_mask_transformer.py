@@ -43,7 +43,7 @@ def encoding(coords: np.ndarray, d: int = 24) -> torch.Tensor:
 
 
 def written_out(net: MaskTransformer, levels: list[SparseTensor], padding, subnet: int):
-    """Spec §2.6 literally: padded token arrays, nn.MultiheadAttention, masks through a dictionary of voxels."""
+    """Step by step: padded token arrays, nn.MultiheadAttention, masks through a dictionary of voxels."""
     q = net.query_feat.weight[subnet * 7 : subnet * 7 + 7]
     position = net.query_embed.weight[subnet * 7 : subnet * 7 + 7]
     arrays = []

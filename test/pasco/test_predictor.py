@@ -214,6 +214,9 @@ def test_given_transforms_replace_the_fixed_ones(network, points, scene):
     [
         ({"transforms": [np.eye(4)]}, "Expected 2 transforms, one per subnet, got 1"),
         ({"transforms": "mirror"}, "matrices or 'random', got 'mirror'"),
+        ({"transforms": 5}, "Expected 2 transforms, one per subnet, got 5"),
+        ({"votes": -1}, "votes to be an integer of at least 0, got -1"),
+        ({"uncertainty": "variance"}, "one of max_probability, entropy, agreement, got 'variance'"),
         ({"iou_threshold": 1.5}, r"iou_threshold to be in \[0, 1\), got 1.5"),
         ({"device": "tpu"}, "'cpu', 'cuda' or 'cuda:<index>', got 'tpu'"),
         ({"device": "cuda:99"}, "'cuda:99' to be there, got a torch that sees"),
@@ -297,3 +300,16 @@ def test_a_real_scan_completes(predictor, kitti_velodyne):
     scene = predictor(np.fromfile(path, np.float32).reshape(-1, 4))
     assert 10_000 < np.count_nonzero(scene.semantics) < 500_000
     assert any("points out of range" in note for note in scene.notes)
+
+
+@pytest.mark.parametrize("kind", ["entropy", "agreement"])
+def test_other_uncertainties_change_the_uncertainty_and_nothing_else(network, points, scene, kind):
+    other = Predictor(network, uncertainty=kind)(points)
+    np.testing.assert_array_equal(other.semantics, scene.semantics)
+    at = np.unravel_index(scene.probability_voxels, KITTI_GRID.shape)
+    assert other.voxel_uncertainty.min() >= 0 and other.voxel_uncertainty.max() <= 1
+    assert not np.array_equal(other.voxel_uncertainty[at], scene.voxel_uncertainty[at])
+    if kind == "entropy":
+        p = scene.probabilities.astype(np.float64)
+        entropy = -(p * np.log2(np.maximum(p, 1e-300))).sum(1) / np.log2(20)
+        np.testing.assert_allclose(other.voxel_uncertainty[at], entropy, atol=1e-4)

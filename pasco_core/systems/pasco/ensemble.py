@@ -116,13 +116,17 @@ def ensemble_semantics(logits: Sequence[SparseTensor], warps: Sequence[GridWarp]
     if len(scenes) == 1:
         return [scenes[0], scenes[0]]
     union = torch.unique(torch.cat([scene.voxels for scene in scenes]))
-    total = scenes[0].probabilities.new_zeros(len(union), scenes[0].probabilities.shape[1])
-    total[:, 0] = float(len(scenes))
-    for scene in scenes:
-        place = torch.searchsorted(union, scene.voxels)
-        total[place] += scene.probabilities
-        total[place, 0] -= 1.0
+    total = probabilities_at(scenes[0], union)
+    for scene in scenes[1:]:
+        total += probabilities_at(scene, union)
     return [*scenes, SemanticScene(union, total / len(scenes))]
+
+
+def probabilities_at(scene: SemanticScene, voxels: Tensor) -> Tensor:
+    """(K, classes) at ascending flat indices ``voxels`` (K,) that hold all of the scene's; "empty" elsewhere."""
+    probabilities = scene.probabilities.new_zeros(len(voxels), scene.probabilities.shape[1])
+    probabilities[:, 0] = 1.0
+    return probabilities.index_copy_(0, torch.searchsorted(voxels, scene.voxels), scene.probabilities)
 
 
 def subnet_mask_scene(mask_logits: SparseTensor, query_logits: Tensor, warp: GridWarp) -> MaskScene:

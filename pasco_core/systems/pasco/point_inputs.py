@@ -51,7 +51,7 @@ def check_points(points: np.ndarray) -> np.ndarray:
 
 
 def point_inputs(points: np.ndarray, grid: VoxelGrid, semantic: tuple[Tensor, Tensor] | None = None) -> PointInputs:
-    """Features and voxels of the points inside the grid (spec §1.3).
+    """Features and voxels of the points inside the grid.
 
     Args:
         points: (N, 4) float32, x y z in metres and intensity.

@@ -31,6 +31,7 @@ from pasco_core.systems.pasco.point_inputs import (
 )
 from pasco_core.systems.pasco.scene import make_scene, unobserved_scene
 from pasco_core.systems.pasco.transforms import GridWarp, check_transforms, fixed_transforms, random_transforms
+from pasco_core.systems.pasco.uncertainty import CONFIDENCES, voxel_confidence
 from pasco_core.systems.pasco.weights import load_network
 from pasco_core.timing import StageTimer
 
@@ -48,6 +49,8 @@ class Predictor:
             made. Default: ``fixed_transforms`` (n = 1: identity).
         features: WaffleIron checkpoint, for networks that read its point features.
         votes: randomly augmented views WaffleIron averages over; 0: the scan as it is.
+        uncertainty: what ``voxel_uncertainty`` is 1 minus of: "max_probability", "entropy" (scaled to 0..1), or
+            "agreement" of two or more subnets (their own scenes keep "max_probability").
         iou_threshold: soft IoU above which masks of two subnets match.
         thresholds: of panoptic inference.
         rng: source of everything random.
@@ -72,6 +75,7 @@ class Predictor:
         *,
         features: PathLike | waffleiron.WaffleIron | None = None,
         votes: int = 0,
+        uncertainty: str = "max_probability",
         iou_threshold: float = 0.2,
         thresholds: PanopticThresholds | None = None,
         rng: np.random.Generator | None = None,
@@ -79,12 +83,15 @@ class Predictor:
     ):
         if not 0 <= iou_threshold < 1:
             raise ConfigError(f"Expected iou_threshold to be in [0, 1), got {iou_threshold}")
+        if not isinstance(votes, int) or votes < 0:
+            raise ConfigError(f"Expected votes to be an integer of at least 0, got {votes!r}")
         self.device = usable_device(device)
-        network, self.notes = _load_network(checkpoint)
+        network, self.notes, self.checkpoint_sha256 = _load_network(checkpoint)
         self.network = network.to(self.device).eval()
         self.config: PaSCoConfig = network.config
         self.grid = KITTI_GRID
         self.labels = label_set_for(self.config.n_classes)
+        self._uncertainty = self._known_uncertainty(uncertainty)
         self._warps = self._fixed_warps(transforms)
         self._features = _load_features(features, self.config, self.device)
         self._votes = votes
@@ -164,13 +171,21 @@ class Predictor:
 
     def _scenes(self, result: EnsembleResult, n_scenes: int, timer: StageTimer) -> list[ScenePrediction]:
         with timer("panoptic inference"):
-            return [
-                make_scene(semantics, self._segments(masks), self.grid, self.labels)
-                for semantics, masks in list(zip(result.semantics, result.masks))[-n_scenes:]
-            ]
+            ensemble_confidence = voxel_confidence(result.semantics, self._uncertainty)
+            own = "max_probability" if self._uncertainty == "agreement" else self._uncertainty
+            confidences = [*(voxel_confidence([s], own) for s in result.semantics[:-1]), ensemble_confidence]
+            parts = list(zip(result.semantics, result.masks, confidences))[-n_scenes:]
+            return [make_scene(s, self._segments(m), c, self.grid, self.labels) for s, m, c in parts]
 
     def _segments(self, masks: MaskScene) -> PanopticScene:
         return panoptic_inference(masks, self.labels.thing_ids, self._thresholds)
+
+    def _known_uncertainty(self, name: str) -> str:
+        if name not in CONFIDENCES:
+            raise ConfigError(f"Expected uncertainty to be one of {', '.join(CONFIDENCES)}, got {name!r}")
+        if name == "agreement" and self.config.n_subnets < 2:
+            raise ConfigError("Expected two subnets or more for uncertainty 'agreement', got 1")
+        return name
 
     def _fixed_warps(self, transforms: Sequence[np.ndarray] | str | None) -> list[GridWarp] | None:
         n = self.config.n_subnets
@@ -191,16 +206,17 @@ def _range_note(n_points: int, n_inside: int) -> str:
     return f"{n_points - n_inside} of {n_points} points out of range"
 
 
-def _load_network(checkpoint: PathLike | PaSCo) -> tuple[PaSCo, tuple[str, ...]]:
+def _load_network(checkpoint: PathLike | PaSCo) -> tuple[PaSCo, tuple[str, ...], str]:
+    """The network, the notes of its checkpoint, and the file's SHA-256 ("" for a network in memory)."""
     if isinstance(checkpoint, PaSCo):
-        return checkpoint, ()
+        return checkpoint, (), ""
     loaded = load_checkpoint(checkpoint)
     if loaded.header.system != "pasco":
         raise CheckpointError(f"Expected {checkpoint} to be a PaSCo network, got {loaded.header.system}")
     config = PaSCoConfig.from_dict(loaded.header.config)
     # Only weights trained with the original's padding need it: those converted from the authors' files.
     network = load_network(loaded.state_dict, pad_leak=bool(loaded.header.source_sha256), n_heads=config.n_heads)
-    return network, tuple(loaded.header.notes)
+    return network, tuple(loaded.header.notes), loaded.sha256
 
 
 def _load_features(

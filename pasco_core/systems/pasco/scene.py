@@ -10,15 +10,24 @@ from pasco_core.geometry import VoxelGrid
 from pasco_core.prediction import ScenePrediction
 from pasco_core.systems.pasco.ensemble import SemanticScene
 from pasco_core.systems.pasco.panoptic import PanopticScene
-from pasco_core.systems.pasco.uncertainty import max_probability
 
 
-def make_scene(semantics: SemanticScene, panoptic: PanopticScene, grid: VoxelGrid, labels: LabelSet) -> ScenePrediction:
-    """Class, segment and uncertainty of every voxel; what no subnet predicted is empty, and certainly so."""
+def make_scene(
+    semantics: SemanticScene, panoptic: PanopticScene, confidence: Tensor, grid: VoxelGrid, labels: LabelSet
+) -> ScenePrediction:
+    """Class, segment and uncertainty of every voxel; what no subnet predicted is empty, and certainly so.
+
+    Args:
+        semantics: class probabilities on M voxels.
+        panoptic: segments.
+        confidence: (M,) in [0, 1] of those M voxels; uncertainty is 1 minus it.
+        grid: of the scene.
+        labels: its classes.
+    """
     voxels = semantics.voxels.cpu().numpy()
     probabilities = semantics.probabilities.cpu().numpy()
     classes = semantics.probabilities.argmax(1)
-    doubt = 1.0 - max_probability(semantics.probabilities)
+    doubt = 1.0 - confidence
     return ScenePrediction(
         grid=grid,
         labels=labels,

@@ -24,7 +24,7 @@ def fixed_transforms(n_subnets: int) -> list[np.ndarray]:
 def random_transforms(
     n_subnets: int, rng: np.random.Generator, max_angle: float = 30.0, max_shift: float = 0.2
 ) -> list[np.ndarray]:
-    """The original's test-time augmentation: mirror in half of the cases, then yaw and shift (spec §1.1).
+    """The original's test-time augmentation: mirror in half of the cases, then yaw and shift.
 
     Args:
         n_subnets: how many.
@@ -48,8 +48,9 @@ def check_transforms(transforms: Sequence[np.ndarray], n_subnets: int) -> list[n
     Raises:
         ConfigError: another number of them, or one that is no affine 4×4.
     """
-    if len(transforms) != n_subnets:
-        raise ConfigError(f"Expected {n_subnets} transforms, one per subnet, got {len(transforms)}")
+    if not isinstance(transforms, Sequence | np.ndarray) or len(transforms) != n_subnets:
+        n = len(transforms) if hasattr(transforms, "__len__") else repr(transforms)
+        raise ConfigError(f"Expected {n_subnets} transforms, one per subnet, got {n}")
     return [check_transform(matrix, f"transform of subnet {i}") for i, matrix in enumerate(transforms)]
 
 

@@ -8,6 +8,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pasco_core.systems.pasco.ensemble import SemanticScene, probabilities_at
+
+CONFIDENCES = ("max_probability", "entropy", "agreement")
+
+
+def voxel_confidence(scenes: Sequence[SemanticScene], kind: str) -> Tensor:
+    """Confidence (M,) of the last scene's voxels.
+
+    Args:
+        scenes: the subnets' class probabilities, then the ensemble's; "agreement" needs the subnets too.
+        kind: one of ``CONFIDENCES``.
+    """
+    last = scenes[-1]
+    if kind == "max_probability":
+        return max_probability(last.probabilities)
+    if kind == "entropy":
+        return entropy_confidence(last.probabilities)
+    return agreement([probabilities_at(scene, last.voxels) for scene in scenes[:-1]])
+
 
 def max_probability(probabilities: Tensor) -> Tensor:
     """Probability (M,) of the most probable class of (M, C)."""

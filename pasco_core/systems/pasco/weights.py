@@ -58,6 +58,8 @@ def load_network(
     Raises:
         CheckpointError: missing, unexpected or misshapen keys, all named.
     """
+    if not isinstance(state_dict, Mapping) or not state_dict:
+        raise CheckpointError(f"Expected the weights to be a dictionary of tensors, got {type(state_dict).__name__}")
     weights = canonical_state_dict(state_dict)
     config = PaSCoConfig.from_state_dict(weights)
     if overrides:

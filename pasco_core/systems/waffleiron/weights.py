@@ -37,8 +37,8 @@ def load_network(state_dict: Mapping[str, Tensor], geometry: WaffleIronConfig | 
     """
     state = strip_module_prefix(state_dict)
     config = WaffleIronConfig.from_state_dict(state, geometry)
-    network = f"a WaffleIron network of {config.depth} blocks, {config.channels} channels, {config.n_classes} classes"
-    check_state_dict(state, expected_shapes(config), network, most=None)
+    described = f"a WaffleIron network of {config.depth} blocks, {config.channels} channels, {config.n_classes} classes"
+    check_state_dict(state, expected_shapes(config), described, most=None)
     with torch.device("meta"):
         network = WaffleIron(config)
     network.to_empty(device="cpu").load_state_dict(state)
