@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_STEM_BYTES = _SUFFIX_BYTES = 80
+
 
 @contextmanager
 def atomic_write(target: str | os.PathLike[str]) -> Iterator[Path]:
@@ -21,7 +23,7 @@ def atomic_write(target: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: the folder is missing, not writable or full.
     """
     target = Path(target)
-    temporary = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(8)}{target.suffix}")
+    temporary = target.with_name(_temporary_name(target))
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     mode = stat.S_IMODE(os.stat(temporary).st_mode)
     try:
@@ -35,6 +37,13 @@ def atomic_write(target: str | os.PathLike[str]) -> Iterator[Path]:
             os.unlink(temporary)
         raise
     _sync_folder(target.parent)
+
+
+def _temporary_name(target: Path) -> str:
+    """Hidden, like no other, and within the 255 bytes that file systems allow, however many a character takes."""
+    stem = os.fsencode(target.stem)[:_STEM_BYTES].decode("utf-8", "ignore")
+    suffix = target.suffix if len(os.fsencode(target.suffix)) <= _SUFFIX_BYTES else ""
+    return f".{stem}.{secrets.token_hex(8)}{suffix}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pasco_core.data.cloud_fields import cloud_from_fields
-from pasco_core.data.intensity import find_intensity
+from pasco_core.data.intensity import IntensityScale, find_intensity
 from pasco_core.data.point_cloud import PointCloud
 from pasco_core.errors import CloudError
 
@@ -92,6 +92,7 @@ def decode_cloud(
     max_points: int | None = None,
     min_range: float = 0.0,
     layout: CloudLayout | None = None,
+    scale: IntensityScale | None = None,
 ) -> PointCloud:
     """Decode a PointCloud2 into finite x y z intensity points; the message is not changed.
 
@@ -106,6 +107,7 @@ def decode_cloud(
         min_range: points nearer to the sensor than this many metres are left out (many drivers write missing returns
             as 0, 0, 0); 0 keeps all.
         layout: what ``check_cloud`` returned for this message, if it was called already.
+        scale: intensity scale of the stream the message is from; by default the message decides alone.
 
     Raises:
         CloudError: as ``check_cloud``; also EMPTY when no point is left.
@@ -114,7 +116,8 @@ def decode_cloud(
     layout = layout or check_cloud(message, topic)
     strides = (layout.row_step, layout.point_step)
     view = np.ndarray((layout.height, layout.width), layout.dtype, message.data, 0, strides)
-    cloud = cloud_from_fields({name: view[name].reshape(-1) for name in layout.dtype.names or ()}, where)
+    columns = {name: view[name].reshape(-1) for name in layout.dtype.names or ()}
+    cloud = cloud_from_fields(columns, where, scale=scale)
     return _within_capacity(_without_near_points(cloud, min_range, where), max_points, where)
 
 

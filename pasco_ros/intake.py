@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pasco_core.data.intensity import IntensityScale
 from pasco_core.errors import CloudError
 from pasco_ros.backoff import FailureBackoff
 from pasco_ros.cloud_decoder import EMPTY, check_cloud
@@ -50,6 +51,7 @@ class CloudIntake:
         self._now = now
         self._listened_to = listened_to
         self._order = StampOrder(topic)
+        self._scale = IntensityScale()
         self.ledger = FrameLedger()
         self.started = time.monotonic()
         self.last_cloud: float | None = None
@@ -58,7 +60,8 @@ class CloudIntake:
         """Take one PointCloud2."""
         self.last_cloud = time.monotonic()
         declared = min(int(message.width) * int(message.height), 2**32 - 1)
-        frame = CloudFrame(message, self.ledger, self.last_cloud, report=FrameReport(points_in=declared))
+        report = FrameReport(points_in=declared)
+        frame = CloudFrame(message, self.ledger, self.last_cloud, scale=self._scale, report=report)
         self.ledger.receive()
         verdict = self._refusal(frame)
         if verdict is not None:

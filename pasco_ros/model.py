@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from pasco_core.data.label_set import SEMANTIC_KITTI, LabelSet
 from pasco_core.data.simulation import street_scan
-from pasco_core.errors import InferenceError
+from pasco_core.errors import ConfigError, InferenceError
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
 from pasco_core.prediction import ScenePrediction
 from pasco_ros.node_config import NodeConfig
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 
 # Words in the notes of a checkpoint, or of a predictor without one.
 _NOT_TRAINED = ("untrained", "random weights")
+
+# What the network needs and a ROS installation does not bring.
+_NETWORK_PACKAGES = ("torch", "safetensors", "scipy")
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,16 @@ def load_model(config: NodeConfig) -> Model:
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another architecture.
-        ConfigError: the device is not there.
+        ConfigError: the device is not there, or a Python package that the network needs.
     """
-    import torch  # costs seconds, and only a node that is configured needs it
+    try:  # here, because torch costs seconds and only a node that is configured needs it
+        import torch
 
-    from pasco_core.checkpoints.checkpoint_file import file_sha256
-    from pasco_core.systems.pasco.predictor import UNTRAINED_NOTE, Predictor
+        from pasco_core.systems.pasco.predictor import UNTRAINED_NOTE, Predictor
+    except ModuleNotFoundError as error:
+        if error.name not in _NETWORK_PACKAGES:
+            raise
+        raise ConfigError(_missing(error.name)) from error
 
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
@@ -67,7 +75,7 @@ def load_model(config: NodeConfig) -> Model:
     path = Path(config.checkpoint).expanduser()
     features = Path(config.features_checkpoint).expanduser() if config.features_checkpoint else None
     predictor = Predictor(path, device=device, features=features)
-    name = f"{path.name} (SHA-256 {file_sha256(path)})"
+    name = f"{path.name} (SHA-256 {predictor.checkpoint_sha256})"
     trained = not any(word in note for note in predictor.notes for word in _NOT_TRAINED)
     return Model(predictor, name, trained, device, predictor.grid, predictor.labels)
 
@@ -87,6 +95,14 @@ def choose_device(name: str) -> str:
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     _log.info("The network runs on %s, chosen by device = auto", device)
     return device
+
+
+def _missing(package: str) -> str:
+    """One line that tells what to install, and for which Python."""
+    return (
+        f"Expected the Python package {package} to be installed for {sys.executable}, got none. "
+        "Install what the network needs with: python3 -m pip install 'torch>=2.11' safetensors scipy"
+    )
 
 
 def warm_up(model: Model) -> ScenePrediction:

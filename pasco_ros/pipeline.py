@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pasco_core.data.intensity import IntensityScale
 from pasco_core.errors import CloudError
 from pasco_ros.cloud_decoder import EMPTY, CloudLayout, decode_cloud
 from pasco_ros.header_checks import stamp_ns
@@ -30,6 +31,7 @@ class CloudFrame:
         ledger: where its outcome is counted.
         received: monotonic time of its reception in seconds.
         layout: its checked layout, None for a cloud known to be empty.
+        scale: intensity scale of the activation; only the computing thread uses it.
         report: what becomes known about it.
     """
 
@@ -37,6 +39,7 @@ class CloudFrame:
     ledger: FrameLedger
     received: float
     layout: CloudLayout | None = None
+    scale: IntensityScale = field(default_factory=IntensityScale)
     report: FrameReport = field(default_factory=FrameReport)
 
 
@@ -90,7 +93,7 @@ class CloudPipeline:
             with _timed(report, "decode"):
                 cloud = decode_cloud(
                     frame.message, self._topic, max_points=config.max_points, min_range=config.min_range,
-                    layout=frame.layout,
+                    layout=frame.layout, scale=frame.scale,
                 )
         except CloudError as error:
             if error.code == EMPTY and config.empty_cloud == "publish":

@@ -16,6 +16,8 @@ from pathlib import Path
 CMAKE_MINIMUM = (3, 21)
 DISK_BYTES = 2_500_000_000
 TORCH_MINIMUM = (2, 11)
+# In the path of a checkout they break CMake's files, shell commands or the PATH.
+_UNUSABLE = re.compile(r"""['"`\\;:\x00-\x1f]""")
 
 
 class SetupError(Exception):
@@ -33,6 +35,7 @@ class Machine:
         has_headers: whether its C headers are there.
         has_compiler: whether a C++ compiler is on the PATH.
         cmake: (major, minor) of the cmake on the PATH, None without one.
+        checkout: folder of this project.
     """
 
     system: tuple[str, str]
@@ -41,6 +44,7 @@ class Machine:
     has_headers: bool
     has_compiler: bool
     cmake: tuple[int, int] | None
+    checkout: Path = Path(__file__).resolve().parent.parent
 
 
 def this_machine() -> Machine:
@@ -62,6 +66,7 @@ def check(machine: Machine) -> None:
             f"Expected the machine to be Linux on x86_64, for which ROS wheels exist, got {' on '.join(machine.system)}"
             ". Elsewhere install ROS 2 and use colcon build, or pip install . without ROS"
         )
+    _check_path(machine.checkout)
     version = "{}.{}".format(*machine.python)
     needs = (
         (machine.cmake is not None, "cmake", "cmake"),
@@ -79,6 +84,16 @@ def check(machine: Machine) -> None:
         raise SetupError(
             f"Expected cmake to be {_dotted(CMAKE_MINIMUM)} or newer, got {_dotted(machine.cmake)}. "
             "Install a newer one with: sudo apt install cmake"
+        )
+
+
+def _check_path(checkout: Path) -> None:
+    """Refuses a folder that the build would trip over, minutes later and without saying so."""
+    found = _UNUSABLE.search(str(checkout))
+    if found:
+        raise SetupError(
+            "Expected the path of this checkout to have no quotes, backslashes, semicolons, colons or line breaks, "
+            f"got {found[0]!a} in {str(checkout)!a}. Move it to another folder"
         )
 
 

@@ -22,6 +22,8 @@ from pasco_core.nn.state_dict import some_of
 _CONTAINERS = ("state_dict", "net", "model_state_dict", "model")
 _PREFIX = "module."
 _FORBIDDEN = re.compile(r"(?:unsupported|Unsupported global:) GLOBAL (\S+)")
+_OPERAND = re.compile(r"Unsupported operand \d+")
+_LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # near the start of PyTorch's files before zip
 _UNPICKLER = re.compile(r"WeightsUnpickler error:\s*(.*)")
 
 
@@ -107,11 +109,22 @@ def _reason(path: Path, error: Exception) -> str:
             f"Expected {path} to hold only tensors, arrays and plain settings, got a reference to "
             f"'{forbidden[1]}', which could run code; the file was refused and nothing in it was run"
         )
+    if _OPERAND.search(text) and (kind := _foreign_kind(path)):
+        return f"Expected {path} to be a PyTorch or Lightning file, got {kind}; nothing in it was run"
     if told := _UNPICKLER.search(text):
         return f"Expected {path} to hold only tensors, arrays and plain settings, got {told[1]}; nothing in it was run"
     # PyTorch's own messages tell what is wrong; those of a parser that lost its way ("105") do not.
     detail = f": {text.splitlines()[0][:200]}" if isinstance(error, RuntimeError) and text else ""
     return f"Expected {path} to be a whole PyTorch or Lightning file, got one truncated or of another kind{detail}"
+
+
+def _foreign_kind(path: Path) -> str:
+    """What a file is that PyTorch did not write; empty where it may have."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"PK\x03\x04") or _LEGACY_MAGIC in start:
+        return ""
+    return "a plain pickle" if start.startswith(b"\x80") else "a file of another kind"
 
 
 def _state_dict(content: Mapping[str, Any], path: Path) -> tuple[dict[str, Tensor], list[str]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from pasco_core.cli.text import as_json
@@ -45,11 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, predict, write, report."""
+    _check(args)
+    with _output_folder(args.out or Path("out") / "infer" / args.scan.stem) as folder:
+        return _run(args, folder)
+
+
+def _run(args: argparse.Namespace, folder: Path) -> int:
     from pasco_core.cli.infer_summary import as_text, summary
     from pasco_core.data.scan_files import read_scan
     from pasco_core.prediction_file import save_prediction
 
-    _check(args)
     started = time.perf_counter()
     cloud = read_scan(args.scan)
     seconds = {"read scan": time.perf_counter() - started}
@@ -57,17 +65,16 @@ def run(args: argparse.Namespace) -> int:
     seconds["load network"] = time.perf_counter() - started - seconds["read scan"]
     scene = predictor(cloud.points)
 
-    folder = args.out or Path("out") / "infer" / args.scan.stem
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {"scene": folder / "scene.npz", "summary": folder / "summary.json"}
     values = summary(scene, cloud, seconds)
     values.update(scan=str(args.scan), **_weights(args, predictor))
     values["notes"] += _remarks(args, predictor)
-    save_prediction(files["scene"], scene)
-    if not args.no_picture:
-        files["picture"] = folder / "scene.png"
-        _draw(files["picture"], args, cloud, scene)
+    files = _fresh_files(folder)
+    if args.no_picture:
+        del files["picture"]
     values["files"] = {name: str(path) for name, path in files.items()}
+    save_prediction(files["scene"], scene)
+    if "picture" in files:
+        _draw(files["picture"], args, cloud, scene)
     _write_text(files["summary"], as_json(values) + "\n")
     print(as_json(values) if args.json else as_text(values))
     return 0
@@ -81,8 +88,44 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"Expected --seed to be 0 to {2**32 - 1}, got {args.seed}")
     if args.features is not None and args.checkpoint is None:
         raise ConfigError("Expected --features to come with --checkpoint, whose network reads them, got none")
-    if args.out is not None and args.out.exists() and not args.out.is_dir():
-        raise ConfigError(f"Expected --out to be a folder, got the file {args.out}")
+
+
+@contextmanager
+def _output_folder(folder: Path) -> Iterator[Path]:
+    """Makes the folder and tries to write in it, before minutes are spent; what a failed run leaves empty is removed.
+
+    Raises:
+        ConfigError: the folder cannot be made or written.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        _remove_empty(missing)
+        reason = f"{folder} ({error.strerror or error})"
+        raise ConfigError(f"Expected --out to be a folder that can be written, got {reason}") from error
+    try:
+        yield folder
+    except BaseException:
+        _remove_empty(missing)
+        raise
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Those that exist and hold nothing, innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _fresh_files(folder: Path) -> dict[str, Path]:
+    """Paths of the outputs by name; those of an earlier run are removed, so that no two runs are mixed."""
+    files = {"scene": folder / "scene.npz", "summary": folder / "summary.json", "picture": folder / "scene.png"}
+    for path in files.values():
+        path.unlink(missing_ok=True)
+    return files
 
 
 def _predictor(args: argparse.Namespace) -> Predictor:

@@ -38,10 +38,19 @@ def summary(scene: ScenePrediction, cloud: PointCloud, seconds: Mapping[str, flo
              "confidence": round(float(segment.confidence), 6), "voxels": segment.n_voxels}
             for segment in scene.segments
         ],
+        "nothing_known": scene.nothing_known,
         "uncertainty": _uncertainty(scene),
         "seconds": {stage: round(float(value), 6) for stage, value in {**seconds, **scene.timings}.items()},
-        "notes": list(dict.fromkeys([*scene.notes, *cloud.notes])),
+        "notes": _notes(scene, cloud),
     }
+
+
+def _notes(scene: ScenePrediction, cloud: PointCloud) -> list[str]:
+    """Every fact once: a scene of which nothing is known says itself that all points are out of range."""
+    notes = dict.fromkeys([*scene.notes, *cloud.notes])
+    if scene.nothing_known:
+        notes.pop(f"{len(cloud)} of {len(cloud)} points out of range", None)
+    return list(notes)
 
 
 def _uncertainty(scene: ScenePrediction) -> dict[str, float | None]:
@@ -56,13 +65,19 @@ def as_text(values: Mapping[str, Any]) -> str:
     """One screen: what went in, what came out, how long it took, what to know."""
     parts = [
         _facts(values),
-        table(["class", "voxels", "share"], _class_rows(values["voxels"])),
-        _segments(values["segments"]),
+        *_contents(values),
         _stages(values["seconds"]),
         "\n".join(f"  note: {note}" for note in values["notes"]),
         "\n".join(f"  {name:<8} {path}" for name, path in values["files"].items()),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _contents(values: Mapping[str, Any]) -> list[str]:
+    """The tables of classes and segments, or why there are none."""
+    if values["nothing_known"]:
+        return ["  no classes and no segments: nothing is known of this scene, every voxel is wholly uncertain"]
+    return [table(["class", "voxels", "share"], _class_rows(values["voxels"])), _segments(values["segments"])]
 
 
 def _facts(values: Mapping[str, Any]) -> str:

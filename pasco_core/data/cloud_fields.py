@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pasco_core.data.intensity import find_intensity, scale_intensity
+from pasco_core.data.intensity import IntensityScale, find_intensity
 from pasco_core.data.point_cloud import PointCloud
 from pasco_core.errors import CloudError
 
@@ -38,7 +38,9 @@ def wanted_fields(names: Sequence[str]) -> list[str]:
     return ["x", "y", "z"] + ([intensity] if intensity else [])
 
 
-def cloud_from_fields(fields: Mapping[str, np.ndarray], source: str, notes: Sequence[str] = ()) -> PointCloud:
+def cloud_from_fields(
+    fields: Mapping[str, np.ndarray], source: str, notes: Sequence[str] = (), scale: IntensityScale | None = None
+) -> PointCloud:
     """Points of the columns x, y, z and the intensity's alias; every column is (N,).
 
     Points with a coordinate or intensity that is not finite, or a coordinate beyond ``MAX_COORDINATE``, are left out
@@ -48,6 +50,7 @@ def cloud_from_fields(fields: Mapping[str, np.ndarray], source: str, notes: Sequ
         fields: values by field name; fields without a meaning here are ignored.
         source: what is read, for messages (``"scan.pcd"``).
         notes: what the caller had to guess already.
+        scale: that of the stream the cloud is from; by default the cloud decides alone.
 
     Raises:
         CloudError: ``FIELD_MISSING`` for an absent coordinate or one that is not float, ``EMPTY`` without any point.
@@ -69,7 +72,7 @@ def cloud_from_fields(fields: Mapping[str, np.ndarray], source: str, notes: Sequ
         intensity = np.zeros(len(fields["x"]), np.float32)
         notes.append("no intensity field: intensity set to 0")
     else:
-        intensity, note = scale_intensity(fields[name], name)
+        intensity, note = (scale or IntensityScale()).apply(fields[name], name)
         notes += [note] if note else []
     finite = np.isfinite(intensity)
     removed = len(keep) - int(finite.sum())

@@ -36,10 +36,10 @@ def intensity_divisor(values: np.ndarray) -> float:
       words into such fields are recognised by a larger one: up to 255 the divisor is 255, up to 65535 it is 65535,
       above that it is the largest value itself.
 
-    The second rule looks at one cloud; a reader of a stream should decide once and pass the divisor on, so that the
-    scale does not change from frame to frame.
+    The second rule looks at one cloud; a reader of a stream uses an ``IntensityScale``, so that the scale does not
+    change from frame to frame.
     """
-    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+    if _type_decides(values):
         return float(np.iinfo(values.dtype).max)
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     largest = float(finite.max()) if finite.size else 0.0
@@ -67,10 +67,7 @@ def scale_intensity(values: np.ndarray, name: str, divisor: float | None = None)
     >>> scale_intensity(np.array([0, 255], np.uint8), "i")
     (array([0., 1.], dtype=float32), "intensity field 'i' uint8 scaled by 1/255")
     """
-    if values.dtype.kind not in "iufb":
-        raise CloudError(
-            f"Expected intensity field '{name}' to hold integers or floats, got {values.dtype}", "FIELD_MISSING"
-        )
+    _check_numbers(values, name)
     divisor = intensity_divisor(values) if divisor is None else divisor
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (values if divisor == _UNIT else values / divisor).astype(np.float32)
@@ -80,3 +77,45 @@ def scale_intensity(values: np.ndarray, name: str, divisor: float | None = None)
         scaled = np.where(negative, np.float32(0), scaled)
         done.append(f"{int(negative.sum())} negative values set to 0")
     return scaled, f"intensity field '{name}' {values.dtype.name} {', '.join(done)}" if done else None
+
+
+class IntensityScale:
+    """One scale for all clouds of a stream: the divisor that its values needed so far, which grows but never shrinks.
+
+    A stream of floats that peak at 250, 260 and 250 is divided by 255 once and then by 65535, also where a later cloud
+    alone would ask for 255 again. 8- and 16-bit integers have the divisor of their type and leave no trace here. An
+    object belongs to one stream and one thread.
+
+    >>> scale = IntensityScale()
+    >>> scale.apply(np.array([51.0, 255.0]), "i")[0]
+    array([0.2, 1. ], dtype=float32)
+    >>> scale.apply(np.array([0.51]), "i")[0]
+    array([0.002], dtype=float32)
+    """
+
+    def __init__(self) -> None:
+        self._divisor: float | None = None
+
+    def apply(self, values: np.ndarray, name: str) -> tuple[np.ndarray, str | None]:
+        """``scale_intensity`` with the stream's divisor; where that had to grow, the note also tells what it was."""
+        _check_numbers(values, name)
+        if _type_decides(values):
+            return scale_intensity(values, name)
+        before = self._divisor
+        self._divisor = max(intensity_divisor(values), before or _UNIT)
+        scaled, note = scale_intensity(values, name, self._divisor)
+        if before is not None and before != self._divisor:
+            note = f"{note}, from now on; the clouds before were scaled by 1/{before:.9g}"
+        return scaled, note
+
+
+def _type_decides(values: np.ndarray) -> bool:
+    """Whether the type alone tells the largest possible value."""
+    return values.dtype.kind in "iu" and values.dtype.itemsize <= 2
+
+
+def _check_numbers(values: np.ndarray, name: str) -> None:
+    if values.dtype.kind not in "iufb":
+        raise CloudError(
+            f"Expected intensity field '{name}' to hold integers or floats, got {values.dtype}", "FIELD_MISSING"
+        )

@@ -6,8 +6,9 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from pasco_core.cli.demo import add_arguments
+from pasco_core.cli.text import as_json
 from pasco_core.errors import ConfigError, PascoError
 
 NODE = ("-m", "pasco_ros.panoptic_scene_completion")
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None, node: Sequence[str] = NODE) -> 
     args = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
+        from rclpy.impl.implementation_singleton import rclpy_implementation
+
         from pasco_ros.demo.console import Console
         from pasco_ros.demo.run import DemoSettings, run_demo
     except ImportError as error:
@@ -37,7 +40,8 @@ def main(arguments: Sequence[str] | None = None, node: Sequence[str] = NODE) -> 
         features_checkpoint=args.features, time_limit=args.time_limit,
         node=tuple(node),
     )
-    console = Console()
+    # With --json, stdout holds nothing but JSON.
+    console = Console(sys.stderr if args.json else sys.stdout)
     try:
         summary = run_demo(settings, console)
     except KeyboardInterrupt:
@@ -46,8 +50,14 @@ def main(arguments: Sequence[str] | None = None, node: Sequence[str] = NODE) -> 
     except (PascoError, OSError) as error:
         console.close_line()
         return _failed(str(error), _WRONG_USE if isinstance(error, ConfigError) else _FAILED)
-    console.show(summary)
-    console.say()
+    except rclpy_implementation.RCLError as error:
+        console.close_line()
+        return _failed(f"Expected ROS 2 to start, got: {' '.join(str(error).split())}", _FAILED)
+    if args.json:
+        sys.stdout.write(as_json(summary) + "\n")
+    else:
+        console.show(summary)
+        console.say()
     console.say(f"Done in {summary['seconds']:.0f} s. Pictures, bag, logs and summary.json are in {settings.out}.")
     return 0 if all(summary["checks"].values()) else _FAILED
 
@@ -56,23 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pasco_ros.demo", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Plays LiDAR scans through the node over ROS 2 topics, records everything, and shows the result.",
-        epilog="example:\n  python -m pasco_ros.demo --scans kitti/sequences/00 --frames 100",
     )
     add_arguments(parser)
+    parser.epilog = "example:\n  python -m pasco_ros.demo --scans kitti/sequences/00 --frames 100"
     return parser
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the demo's options."""
-    add = parser.add_argument
-    add("--scans", type=Path, metavar="DIR", help="KITTI velodyne or sequence folder (default: a simulated street)")
-    add("--frames", type=int, default=100, metavar="N", help="clouds to play; fewer scans are repeated (default: 100)")
-    add("--rate", type=float, default=10.0, metavar="HZ", help="clouds per second (default: 10)")
-    add("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="folder for results (default: out/demo)")
-    add("--checkpoint", type=Path, metavar="FILE", help="weights, .safetensors (default: random, never trained)")
-    add("--features", type=Path, metavar="FILE", help="WaffleIron weights, for checkpoints that read its features")
-    add("--time-limit", type=float, default=115.0, metavar="S",
-        help="the run ends by itself within this many seconds (default: 115)")
 
 
 def _failed(message: str, code: int) -> int:

@@ -16,7 +16,7 @@ from pasco_core.errors import PascoError
 from pasco_ros import qos
 from pasco_ros.demo.console import Console
 from pasco_ros.demo.lifecycle_client import LifecycleClient
-from pasco_ros.demo.processes import Child, ChildGroup, wait_until
+from pasco_ros.demo.processes import Child, ChildEnded, ChildGroup, wait_until
 from pasco_ros.demo.spin_thread import SpinThread
 from pasco_ros.demo.topics import NODE, STATUS
 from pasco_ros.outcomes import Outcome
@@ -54,10 +54,21 @@ class Conductor:
         rclpy.try_shutdown()
 
     def bring_up(self, player: Child, recorder: Child, patience: float) -> None:
-        """Until the node is active and the scans are prepared, each within ``patience`` seconds."""
+        """Until the node is active and the scans are prepared, all of it within ``patience`` seconds of the demo.
+
+        Raises:
+            ChildEnded: the time is over; says how far the start-up came.
+        """
 
         def tell(doing: str) -> Callable[[], None]:
-            return lambda: self._console.progress(f"{doing}; {_prepared(player)}")
+            def tick() -> None:
+                state = f"{doing}; {_prepared(player)}"
+                if self._console.elapsed > patience:
+                    raise ChildEnded(f"Expected the start-up to take less than {patience:g} s, got this far: {state}. "
+                                     "Allow more with --time-limit, or play less with --frames")
+                self._console.progress(state)
+
+            return tick
 
         self._call(lambda: self._lifecycle.wait(60.0), 65.0, "the node to appear", tell("starting the node"))
         self._call(lambda: self._lifecycle.change("configure", patience), patience + 5.0, "the node to configure",
@@ -67,8 +78,8 @@ class Conductor:
         wait_until(lambda: player.seen("ready"), self._group, patience, "the scans to be prepared", waiting)
         self._call(lambda: self._lifecycle.change("activate", 10.0), 15.0, "the node to activate", tell("activating"))
 
-    def follow(self, player: Child, over: Callable[[], bool]) -> None:
-        """Until every cloud is played and has met its outcome, or ``over()``."""
+    def follow(self, player: Child, over: Callable[[], bool]) -> bool:
+        """Until every cloud is played and has met its outcome, or ``over()``; returns whether all have."""
 
         def tell() -> None:
             playing = player.seen("published") or {"done": 0, "of": "all"}
@@ -76,6 +87,7 @@ class Conductor:
 
         wait_until(lambda: self._settled(player) or over(), self._group, float("inf"), "every outcome", tell)
         tell()
+        return self._settled(player)
 
     def wind_down(self) -> None:
         """Deactivate and clean up through the services; what is still in flight is flushed and counted."""

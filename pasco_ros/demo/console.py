@@ -54,8 +54,9 @@ class Console:
     def show(self, summary: dict[str, Any]) -> None:
         """The tables of a run."""
         clouds = summary["clouds"]
-        rows = [["sent by the player", clouds["sent"]], ["received by the node", clouds["received"]],
-                ["lost on the way", clouds["lost on the way"]], ["published", clouds["published"]]]
+        rows = [["asked for", clouds["asked for"]], ["sent by the player", clouds["sent"]],
+                ["received by the node", clouds["received"]], ["lost on the way", clouds["lost on the way"]],
+                ["published", clouds["published"]]]
         rows += [[reason, n] for reason, n in sorted(clouds["not published, by reason"].items())]
         self.say()
         self.say(table(["clouds", "number"], rows))

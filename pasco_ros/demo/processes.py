@@ -32,14 +32,21 @@ class ChildEnded(PascoError):
     """A process of the demo ended or failed when it should not have."""
 
 
-def graph_environment(domain: int) -> dict[str, str]:
-    """The environment of every process of the demo: a DDS domain of its own, on this machine only, our profile."""
+def graph_environment(domain: int, logs: Path) -> dict[str, str]:
+    """The environment of every process of the demo: a DDS domain of its own, on this machine only, our profile.
+
+    Args:
+        domain: DDS domain.
+        logs: folder for the logs of ROS where no variable leads it to one of the user's.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
     environment |= fastdds_environment(shared_file("config/fastdds_profile.xml"), environment)
     environment |= {
         "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp", "PYTHONUNBUFFERED": "1",
     }
+    if not any(environment.get(name) for name in ("HOME", "ROS_HOME", "ROS_LOG_DIR")):
+        environment["ROS_LOG_DIR"] = str(logs.resolve())
     packages = str(Path(__file__).parents[2])
     environment["PYTHONPATH"] = os.pathsep.join(p for p in (packages, environment.get("PYTHONPATH")) if p)
     return environment

@@ -52,11 +52,12 @@ def read_recording(bag: Path) -> Recording:
     return recording
 
 
-def summarise(recording: Recording, sent: int) -> dict[str, Any]:
+def summarise(recording: Recording, asked: int, sent: int) -> dict[str, Any]:
     """Counts, latencies and checks, as they go into summary.json.
 
     Args:
         recording: what was recorded.
+        asked: clouds the player was asked to publish.
         sent: clouds the player published.
     """
     received = int(recording.statuses[-1].frames_received) if recording.statuses else 0
@@ -66,7 +67,7 @@ def summarise(recording: Recording, sent: int) -> dict[str, Any]:
     )
     return {
         "clouds": {
-            "sent": sent, "received": received, "lost on the way": sent - received,
+            "asked for": asked, "sent": sent, "received": received, "lost on the way": sent - received,
             "published": outcomes.get("published", 0), "not published, by reason": dict(codes),
         },
         "outcomes": dict(outcomes),
@@ -92,15 +93,17 @@ def _latencies(published: list[Any]) -> dict[str, dict[str, float]]:
 
 def _checks(recording: Recording, sent: int, received: int) -> dict[str, bool]:
     published = [stamp_ns(s.header.stamp) for s in recording.published]
+    # Of an empty cloud an all-unknown grid is published.
+    answered = published + [stamp_ns(s.header.stamp) for s in recording.statuses if s.code == "EMPTY_UNKNOWN"]
     last = recording.statuses[-1].frames_by_outcome if recording.statuses else []
     return {
         "at least one cloud was published": bool(published),
         "inputs = sum of outcomes": received == len(recording.statuses) == int(sum(last)) and not any(last[:1]),
         "the bag holds every cloud sent": recording.counts[CLOUDS] == sent,
         "the bag holds every output of every published cloud": all(
-            sorted(recording.stamps[f"{NODE}/{output.name}"]) == sorted(published) for output in OUTPUTS
+            sorted(recording.stamps[f"{NODE}/{output.name}"]) == sorted(answered) for output in OUTPUTS
         ),
-        "every output has the stamp of a cloud": set(published) <= set(recording.stamps[CLOUDS]),
+        "every output has the stamp of a cloud": set(answered) <= set(recording.stamps[CLOUDS]),
     }
 
 

@@ -105,6 +105,14 @@ def test_a_bare_pickle_of_any_protocol_does_not_run(tmp_path, attack, protocol):
     assert not made(trace)
 
 
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_bare_pickle_that_pytorch_cannot_follow_is_called_one(tmp_path, protocol):
+    (tmp_path / "bare.ckpt").write_bytes(pickle.dumps(Calls(os.system, "true"), protocol))
+    assert "to be a PyTorch or Lightning file, got a plain pickle; nothing in it was run" in refusal(
+        tmp_path / "bare.ckpt"
+    )
+
+
 def test_the_refusal_names_what_the_file_refers_to(tmp_path):
     torch.save({"state_dict": WEIGHTS, "x": Calls(shutil.which, "ls")}, tmp_path / "a.ckpt")
     with pytest.raises(CheckpointError, match=r"got a reference to 'shutil\.which', which could run code"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from pasco_core.checkpoints import CheckpointHeader, save_checkpoint
 from pasco_core.cli import main
 from pasco_core.data.label_set import KITTI_360
+from pasco_core.geometry import VoxelGrid
 from pasco_core.prediction_file import load_prediction
 from pasco_core.systems import pasco
 from pasco_core.systems.pasco import PaSCoConfig
@@ -119,7 +121,9 @@ def test_the_seed_is_that_of_the_untrained_weights(calls, picture, scan, tmp_pat
     (["--seed", "-1"], "--seed to be 0 to"),
     (["--features", "w.safetensors"], "--features to come with --checkpoint"),
     (["--transforms", "wild"], "invalid choice: 'wild'"),
-    (["--out", "taken"], "--out to be a folder, got the file taken"),
+    (["--out", "taken"], "Expected --out to be a folder that can be written, got taken (File exists)"),
+    (["--out", "taken/below"], "Expected --out to be a folder that can be written, got taken/below (Not a directory)"),
+    (["--out", "/proc/pasco"], "Expected --out to be a folder that can be written, got /proc/pasco ("),
 ])
 def test_wrong_options_are_wrong_use_and_nothing_is_run(calls, scan, tmp_path, monkeypatch, capsys, options, message):
     monkeypatch.chdir(tmp_path)
@@ -128,7 +132,53 @@ def test_wrong_options_are_wrong_use_and_nothing_is_run(calls, scan, tmp_path, m
     assert message in capsys.readouterr().err and calls == []
 
 
-def test_a_bad_scan_is_refused_before_any_weights_are_loaded(calls, tmp_path, capsys):
+def test_no_output_of_an_earlier_run_stays_beside_the_new_ones(calls, picture, scan, tmp_path):
+    out = tmp_path / "out"
+    assert main(["infer", str(scan), "--out", str(out)]) == 0
+    (out / "mine.txt").touch()
+    assert main(["infer", str(scan), "--out", str(out), "--no-picture"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["mine.txt", "scene.npz", "summary.json"]
+
+
+def test_a_failed_run_leaves_earlier_results_and_no_empty_folder(calls, picture, scan, tmp_path):
+    out = tmp_path / "out"
+    assert main(["infer", str(scan), "--out", str(out)]) == 0
+    before = (out / "summary.json").read_bytes()
+    (tmp_path / "bad.bin").write_bytes(b"x" * 17)
+    assert main(["infer", str(tmp_path / "bad.bin"), "--out", str(out)]) == 1
+    assert main(["infer", str(tmp_path / "bad.bin"), "--out", str(tmp_path / "new" / "deep")]) == 1
+    assert (out / "summary.json").read_bytes() == before and not (tmp_path / "new").exists()
+
+
+def test_a_scene_of_which_nothing_is_known_says_so_once(monkeypatch, picture, scan, tmp_path, capsys):
+    from pasco_core.systems.pasco.scene import unobserved_scene
+
+    note = "nothing is known: none of 38 points lies in the grid"
+    scene = unobserved_scene(VoxelGrid((0.0, 0.0, 0.0), 0.2, (4, 4, 4)), KITTI_360, note)
+    scene = replace(scene, notes=("38 of 38 points out of range", note))
+    predictor = SimpleNamespace(untrained=lambda **_: Named(scene))
+    monkeypatch.setattr(pasco, "Predictor", predictor)
+    assert main(["infer", str(scan), "--out", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "nothing is known of this scene" in out and "confident" not in out
+    assert out.count("note:") == 1 and f"note: {note}" in out
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["nothing_known"] is True
+
+
+class Named:
+    """A predictor that always gives the same scene."""
+
+    config = PaSCoConfig()
+
+    def __init__(self, scene):
+        self._scene = scene
+
+    def __call__(self, points):
+        return self._scene
+
+
+def test_a_bad_scan_is_refused_before_any_weights_are_loaded(calls, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.bin").write_bytes(b"x" * 17)
     assert main(["infer", str(tmp_path / "bad.bin")]) == 1
     assert main(["infer", str(tmp_path / "gone.pcd")]) == 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cloud_stand_in import FLOAT64, Cloud, Field, cloud_of, read_by_struct, xyzi
 
+from pasco_core.data.intensity import IntensityScale
 from pasco_core.errors import CloudError
 from pasco_ros.cloud_decoder import check_cloud, decode_cloud, spread_subset
 
@@ -144,6 +145,14 @@ def test_row_5_the_intensity_may_have_another_name_and_type(name, datatype, raw,
     cloud = decode_cloud(cloud_of([(1.0, 2.0, 3.0, raw)], xyzi(intensity=datatype, name=name)))
     assert cloud.points[0, 3] == pytest.approx(expected)
     assert bool(cloud.notes) == (datatype != 7)
+
+
+def test_row_5_the_clouds_of_a_stream_share_one_scale_that_only_grows():
+    scale = IntensityScale()
+    clouds = [decode_cloud(cloud_of([(1.0, 2.0, 3.0, peak)]), scale=scale) for peak in (250.0, 260.0, 250.0)]
+    values = [cloud.points[0, 3] for cloud in clouds]
+    assert values == [np.float32(250 / 255), np.float32(260 / 65535), np.float32(250 / 65535)]
+    assert [sum("from now on" in note for note in cloud.notes) for cloud in clouds] == [0, 1, 0]
 
 
 def test_row_5_a_cloud_without_intensity_gets_zeros_and_a_note():

@@ -88,6 +88,17 @@ def test_the_facts_about_this_machine_are_found(checks):
     assert (found.cmake is None) == (shutil.which("cmake") is None)
 
 
+@pytest.mark.parametrize("folder", ["anna's work", 'a"b', "a`b", "a\\b", "a;b", "a:b", "a\nb"])
+def test_a_path_that_the_build_would_trip_over_is_refused_at_once_in_one_line(checks, machine, folder):
+    message = complaint(checks, replace(machine, checkout=Path("/home") / folder / "pasco"))
+    assert message.startswith("Expected the path of this checkout to have no quotes") and "\n" not in message
+    assert "pasco" in message
+
+
+def test_a_path_with_spaces_and_letters_of_any_script_passes(checks, machine):
+    checks.check(replace(machine, checkout=Path("/home/jürgen (work), no. 2/パスコ")))
+
+
 def test_a_full_disk_is_one_clear_line(checks, tmp_path, monkeypatch):
     monkeypatch.setattr(checks, "DISK_BYTES", 10**18)
     with pytest.raises(checks.SetupError, match=r"Expected 1000000000\.0 GB to be free for .*, got \d"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from node_bench import STREET, wait_for
 from PIL import Image
 from rosbags.highlevel import AnyReader
 
+from pasco_core.cli import demo
 from pasco_core.errors import ConfigError, DataError
 from pasco_ros.demo.bag import message_types, read_bag, remove_bag
 from pasco_ros.demo.processes import graph_environment
@@ -85,6 +87,8 @@ def test_the_demo_ends_by_itself_with_every_check_passed(finished):
     assert "inputs = sum of outcomes" in text and "p95" in text and str(out) in text
     summary = json.loads((out / "summary.json").read_text())
     assert all(summary["checks"].values()) and summary["clouds"]["sent"] == summary["clouds"]["received"] == 12
+    assert summary["stopped_early"] is False and summary["clouds"]["asked for"] == 12 and "asked for" in text
+    assert "12 clouds of 3 scans of" in text
     dropped = sum(summary["clouds"]["not published, by reason"].values())
     assert summary["clouds"]["published"] + dropped == 12 and summary["clouds"]["published"] >= 1
     assert {"decode", "network", "reception to publication"} <= summary["latency_ms"].keys()
@@ -203,6 +207,8 @@ WRONG = {
     ("--frames", "0"): "--frames to be 1 to 10000, got 0",
     ("--rate", "0"): "--rate to be 0.1 to 100",
     ("--checkpoint", "missing.safetensors"): "missing.safetensors",
+    ("--checkpoint", __file__): f"run `pasco convert {__file__} {Path(__file__).with_suffix('.safetensors')}` first",
+    ("--time-limit", "inf"): "--time-limit to be above 20 s, got inf",
 }
 
 
@@ -213,6 +219,99 @@ def test_wrong_options_are_refused_before_anything_starts(options, tmp_path, cap
     assert main([*options, "--out", str(tmp_path / "out")]) == 2
     assert WRONG[options] in capsys.readouterr().err
     assert not (tmp_path / "out" / "logs").exists()
+
+
+@pytest.mark.parametrize(("out", "complaint"), [
+    (__file__, f"Expected --out to be a folder, got the file {__file__}"),
+    ("/proc/demo", "Expected --out to be a folder that can be made, got /proc/demo: "),
+    (f"{__file__}/demo", f"Expected --out to be a folder that can be made, got {__file__}/demo: "),
+])
+def test_an_out_folder_that_cannot_be_made_is_refused_by_name(out, complaint, capsys):
+    from pasco_ros.demo.__main__ import main
+
+    assert main(["--out", out]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error and error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def cut_short(scans, tmp_path_factory):
+    """Output folder and process of a run that the time limit ends, without a home folder, with --json."""
+    out = tmp_path_factory.mktemp("short")
+    environment = {name: v for name, v in os.environ.items() if name not in ("HOME", "ROS_HOME", "ROS_LOG_DIR")}
+    return out, subprocess.run(
+        [sys.executable, str(PROGRAM), "--out", str(out), "--scans", str(scans), "--frames", "1000", "--rate", "10",
+         "--time-limit", "30", "--json"],
+        cwd=ROOT, text=True, capture_output=True, timeout=60, env={**environment, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_time_that_runs_out_while_playing_is_said_and_counted(cut_short):
+    summary = json.loads((cut_short[0] / "summary.json").read_text())
+    sent = summary["clouds"]["sent"]
+    assert summary["stopped_early"] is True and summary["clouds"]["asked for"] == 1000 > sent
+    assert f"Time is up: {sent} of 1000 clouds were played" in cut_short[1].stderr and summary["seconds"] < 40
+
+
+def test_with_json_the_summary_is_all_that_stdout_holds(cut_short):
+    out, done = cut_short
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((out / "summary.json").read_text())
+
+
+def test_without_a_home_folder_ros_keeps_its_logs_with_the_demos(cut_short):
+    assert len(list((cut_short[0] / "logs").glob("*.log"))) > 3
+
+
+def test_the_time_limit_bounds_the_start_up(tmp_path):
+    process = start(tmp_path, "--frames", "10000", "--time-limit", "20.5")
+    text, _ = process.communicate(timeout=40)
+    assert process.returncode == 1 and "Traceback" not in text
+    assert "Expected the start-up to take less than 0.5 s, got this far: starting the node" in text
+    assert "--time-limit" in text and processes_of(tmp_path) == []
+
+
+def test_ros_that_cannot_start_is_told_in_one_line(scans, tmp_path, monkeypatch, capsys):
+    from rclpy.impl.implementation_singleton import rclpy_implementation
+
+    from pasco_ros.demo import run
+    from pasco_ros.demo.__main__ import main
+
+    def fail(*_):
+        raise rclpy_implementation.RCLError("failed to initialize logging:\n rcutils_expand_user failed")
+
+    monkeypatch.setattr(run, "run_demo", fail)
+    assert main(["--scans", str(scans), "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "demo: Expected ROS 2 to start, got: failed to initialize logging: rcutils_expand_user failed\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["a: b.safetensors", "12.5", "yes", 'say "hä 🚗".safetensors', "a\\b", "# c", "a:=b"])
+def test_the_node_is_given_the_checkpoint_as_it_is_called(name):
+    import rclpy
+    from rclpy.node import Node
+
+    from pasco_ros.demo.run import DemoSettings, _node_arguments
+
+    settings = DemoSettings(node=(), out=Path(), checkpoint=Path(name), features_checkpoint=Path(name))
+    context = rclpy.Context()
+    rclpy.init(args=_node_arguments(settings), context=context)
+    try:
+        node = Node("named", context=context, automatically_declare_parameters_from_overrides=True)
+        values = [node.get_parameter(parameter).value for parameter in ("checkpoint", "features_checkpoint")]
+        node.destroy_node()
+    finally:
+        context.shutdown()
+    assert values == [name, name]
+
+
+def test_the_pasco_command_hands_every_option_on_as_it_was_given():
+    parser = argparse.ArgumentParser()
+    demo.add_arguments(parser)
+    given = parser.parse_args(["--frames", "1", "--rate=1", "--time-limit", "60", "--json", "--scans", "a b"])
+    assert parser.parse_args(demo._options(given)) == given
+    assert "--json" not in demo._options(parser.parse_args([]))
 
 
 def test_scans_are_found_in_a_velodyne_folder_and_in_the_sequence_that_holds_it(scans):
@@ -248,10 +347,10 @@ def test_a_broken_bag_is_named(tmp_path):
         list(read_bag(tmp_path))
 
 
-def test_the_processes_get_a_domain_of_their_own_and_none_of_the_shells_middleware_settings(monkeypatch):
+def test_the_processes_get_a_domain_of_their_own_and_none_of_the_shells_middleware_settings(monkeypatch, tmp_path):
     monkeypatch.setenv("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "1")
     monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
-    environment = graph_environment(42)
+    environment = graph_environment(42, tmp_path)
     assert environment["ROS_DOMAIN_ID"] == "42" and environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert "_ROS_WHEELS_BOOTSTRAP_COMPLETE" not in environment and "FASTDDS_BUILTIN_TRANSPORTS" not in environment
     profile = environment.get("FASTDDS_DEFAULT_PROFILES_FILE") or environment["FASTRTPS_DEFAULT_PROFILES_FILE"]

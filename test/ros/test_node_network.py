@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,7 @@ from pasco_ros.scene_reader import scene_from_messages
 
 TINY = PaSCoConfig(width=4, query_channels=48, ffn_channels=16, n_queries=6, point_channels=(8, 8, 8))
 STARTED = Path("started")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def header(config: PaSCoConfig = TINY, names=SEMANTIC_KITTI.class_names, system: str = "pasco") -> CheckpointHeader:
@@ -127,7 +131,9 @@ def test_row_24_every_bad_checkpoint_fails_configure_with_its_reason_and_a_good_
     assert node.set_parameter("checkpoint", str(good_file)).successful
     assert node.configure()
     health = node.node.health()
-    assert health.trained and health.configure_error == "" and "small.safetensors (SHA-256 " in health.checkpoint
+    assert health.trained and health.configure_error == ""
+    sha256 = hashlib.sha256(good_file.read_bytes()).hexdigest()
+    assert health.checkpoint == f"small.safetensors (SHA-256 {sha256})"
 
 
 def test_row_25_a_device_that_is_not_there_fails_configure_with_its_name(bench):
@@ -136,6 +142,31 @@ def test_row_25_a_device_that_is_not_there_fails_configure_with_its_name(bench):
     for name in ("tpu", "cpu:x"):
         assert node.set_parameter("device", name).successful
         assert not node.configure() and name in node.node.health().configure_error
+
+
+WITHOUT_A_PACKAGE = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from pasco_core.errors import ConfigError
+from pasco_ros.model import load_model
+from pasco_ros.node_config import NodeConfig
+try:
+    load_model(NodeConfig())
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("package", ["torch", "safetensors", "scipy"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(package):
+    command = [sys.executable, "-c", WITHOUT_A_PACKAGE, package]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert answer.startswith(f"Expected the Python package {package} to be installed for {sys.executable}, got none")
+    assert answer.endswith("python3 -m pip install 'torch>=2.11' safetensors scipy\n") and answer.count("\n") == 1
 
 
 def check_against_the_predictor(node, network, points: np.ndarray) -> None:

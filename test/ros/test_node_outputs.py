@@ -135,3 +135,21 @@ def test_the_qos_of_the_input_is_that_of_ros_sensor_data():
 
     for key in ("reliability", "durability", "history", "depth"):
         assert getattr(qos.SENSOR_INPUT, key) == getattr(qos_profile_sensor_data, key)
+
+
+def test_row_5_the_intensity_scale_of_an_activation_only_grows_and_its_change_is_said_once(bench, caplog):
+    seen = []
+
+    def predict(points):
+        seen.append(float(points[0, 3]))
+        return voxelised_scene(points)
+
+    node = bench(predictor=predict, topics=("segments",)).start()
+    with caplog.at_level("WARNING", logger="pasco_ros"):
+        for peak in (250, 260, 250, 250):
+            node.send_and_wait(np.float32([[5, 0, -1.75, peak]]))
+    assert seen == pytest.approx([250 / 255, 260 / 65535, 250 / 65535, 250 / 65535], rel=1e-6)
+    assert sum("before were scaled by 1/255" in record.getMessage() for record in caplog.records) == 1
+    assert node.lifecycle.change("deactivate", 10)
+    node.activate().send_and_wait(np.float32([[5, 0, -1.75, 250]]))
+    assert seen[-1] == pytest.approx(250 / 255, rel=1e-6)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pasco_core.data.intensity import INTENSITY_NAMES, find_intensity, intensity_divisor, scale_intensity
+from pasco_core.data.intensity import (
+    INTENSITY_NAMES,
+    IntensityScale,
+    find_intensity,
+    intensity_divisor,
+    scale_intensity,
+)
 from pasco_core.errors import CloudError
 
 
@@ -51,6 +57,30 @@ def test_a_stream_can_keep_the_scale_of_its_first_frame():
     dark, note = scale_intensity(np.array([1.0]), "i", divisor=255.0)
     assert dark[0] == np.float32(1 / 255) and bright[0] == np.float32(200 / 255)
     assert note == "intensity field 'i' float64 scaled by 1/255"
+
+
+def test_the_scale_of_a_stream_grows_once_and_never_shrinks():
+    scale = IntensityScale()
+    peaks = [250.0, 260.0, 250.0]
+    scaled, notes = zip(*(scale.apply(np.array([peak]), "i") for peak in peaks), strict=True)
+    np.testing.assert_array_equal(np.concatenate(scaled), np.float32([250 / 255, 260 / 65535, 250 / 65535]))
+    assert notes == (
+        "intensity field 'i' float64 scaled by 1/255",
+        "intensity field 'i' float64 scaled by 1/65535, from now on; the clouds before were scaled by 1/255",
+        "intensity field 'i' float64 scaled by 1/65535",
+    )
+
+
+def test_a_stream_of_bytes_keeps_the_divisor_of_its_type():
+    scale = IntensityScale()
+    scale.apply(np.array([300.0]), "i")
+    assert scale.apply(np.array([51], np.uint8), "i")[0] == np.float32(0.2)
+    assert scale.apply(np.array([0.5]), "i")[0] == np.float32(0.5 / 65535)
+
+
+def test_streams_do_not_share_their_scale():
+    IntensityScale().apply(np.array([300.0]), "i")
+    assert IntensityScale().apply(np.array([0.5]), "i")[0] == np.float32(0.5)
 
 
 def test_values_that_are_no_numbers_are_refused_by_field_name():

@@ -143,7 +143,7 @@ class Predictor:
         with timer("total"):
             points = check_points(points)
             n_inside = int(self.grid.contains(points[:, :3]).sum())
-            notes = self.notes if n_inside == len(points) else (*self.notes, _range_note(len(points), n_inside))
+            notes = self.notes if n_inside in (0, len(points)) else (*self.notes, _range_note(len(points), n_inside))
             if n_inside == 0:
                 note = f"nothing is known: none of {len(points)} points lies in the grid"
                 scenes = [unobserved_scene(self.grid, self.labels, note)] * n_scenes

@@ -1,0 +1,26 @@
+"""Files are written whole or not at all, whatever they are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from pasco_core.atomic_write import atomic_write
+
+
+@pytest.mark.parametrize("name", ["scene.npz", "\N{GRINNING FACE}" * 60 + ".npz", "\u00fc" * 125 + ".npz", "a" * 255,
+                                  "a." + "b" * 250, "a" + "\N{GRINNING FACE}" * 60 + ".png"])
+def test_every_name_that_a_file_may_have_can_be_written(tmp_path, name):
+    with atomic_write(tmp_path / name) as temporary:
+        assert temporary.parent == tmp_path and len(temporary.name.encode()) <= 255
+        assert temporary.suffix == (tmp_path / name).suffix or len(name) > 250
+        temporary.write_bytes(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"whole"
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "a") as temporary:
+        temporary.write_bytes(b"ha")
+        raise KeyboardInterrupt
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
