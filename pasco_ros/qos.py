@@ -24,3 +24,14 @@ DIAGNOSTICS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 10
 
 PLAYED_CLOUDS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 10)
 """The demo's player: reliable for the recorder; the node's best-effort subscription matches it too."""
+
+
+def recording(published: QoSProfile) -> QoSProfile:
+    """To subscribe to everything that is published with a profile: the same with a queue that outlasts a busy moment.
+
+    With the publisher's own depth, which is 1 for latched topics, a recorder that is late by one message loses it.
+    """
+    return _profile(published.reliability, published.durability, _RECORDED)
+
+
+_RECORDED = 50

@@ -41,16 +41,8 @@ def summary(scene: ScenePrediction, cloud: PointCloud, seconds: Mapping[str, flo
         "nothing_known": scene.nothing_known,
         "uncertainty": _uncertainty(scene),
         "seconds": {stage: round(float(value), 6) for stage, value in {**seconds, **scene.timings}.items()},
-        "notes": _notes(scene, cloud),
+        "notes": list(dict.fromkeys([*scene.notes, *cloud.notes])),
     }
-
-
-def _notes(scene: ScenePrediction, cloud: PointCloud) -> list[str]:
-    """Every fact once: a scene of which nothing is known says itself that all points are out of range."""
-    notes = dict.fromkeys([*scene.notes, *cloud.notes])
-    if scene.nothing_known:
-        notes.pop(f"{len(cloud)} of {len(cloud)} points out of range", None)
-    return list(notes)
 
 
 def _uncertainty(scene: ScenePrediction) -> dict[str, float | None]:

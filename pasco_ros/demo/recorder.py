@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from pasco_core.errors import PascoError
+from pasco_ros import qos
 from pasco_ros.demo.bag import BagWriter
 from pasco_ros.demo.events import emit, stop_on_signals
 from pasco_ros.demo.topics import TOPICS
@@ -53,7 +54,8 @@ class Recorder(Node):
         self._writer = writer
         self._last = time.monotonic()
         for topic in TOPICS:
-            self.create_subscription(topic.type, topic.name, self._recording(topic.name), topic.qos, raw=True)
+            profile = qos.recording(topic.qos)
+            self.create_subscription(topic.type, topic.name, self._recording(topic.name), profile, raw=True)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Record until ``stopped()``, and then until it is quiet."""

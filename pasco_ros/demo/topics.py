@@ -25,7 +25,7 @@ class Topic:
     Args:
         name: fully qualified name.
         type: message class of rclpy.
-        qos: as it is published; the recorder subscribes with it too, so that it gets everything.
+        qos: as it is published.
     """
 
     name: str
