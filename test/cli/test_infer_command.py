@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -155,7 +154,6 @@ def test_a_scene_of_which_nothing_is_known_says_so_once(monkeypatch, picture, sc
 
     note = "nothing is known: none of 38 points lies in the grid"
     scene = unobserved_scene(VoxelGrid((0.0, 0.0, 0.0), 0.2, (4, 4, 4)), KITTI_360, note)
-    scene = replace(scene, notes=("38 of 38 points out of range", note))
     predictor = SimpleNamespace(untrained=lambda **_: Named(scene))
     monkeypatch.setattr(pasco, "Predictor", predictor)
     assert main(["infer", str(scan), "--out", str(tmp_path / "out")]) == 0
