@@ -137,3 +137,18 @@ class CoordinateIndex:
         keys = (cells * self.steps).sum(1).masked_fill_(~inside, 0)
         rows = self.rows_at(keys).to(torch.int64)
         return torch.where(inside & (rows < self.n_rows), rows, -1)
+
+
+def unique_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct rows (U, D) of integers (N, D) in lexicographic order, and for each row (N,) which of them it is.
+
+    One integer key per row: several times faster than ``torch.unique`` along a dimension.
+    """
+    if len(rows) == 0:
+        return rows, rows.new_zeros(0, dtype=torch.int64)
+    low = rows.amin(0).to(torch.int64)
+    size = rows.amax(0) - low + 1
+    steps = torch.cat([size[1:].flip(0).cumprod(0).flip(0), size.new_ones(1)])
+    keys, which = torch.unique(((rows - low) * steps).sum(1), return_inverse=True)
+    unique = torch.div(keys[:, None], steps, rounding_mode="floor") % size + low
+    return unique.to(rows.dtype), which

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pasco_core.sparse.coordinates import CoordinateSet
+from pasco_core.sparse.coordinates import CoordinateSet, unique_rows
 
 # Output voxels per matrix product: on a CPU the gathered patch should stay in the cache, on a GPU launches be few.
 CHUNK_ROWS = {"cpu": 2048, "cuda": 65536}
@@ -48,7 +48,6 @@ class KernelMap:
         self.n_in = n_in
         self._chunks: list[Chunk] | None = None
         self._transposed: KernelMap | None = None
-        self._n_pairs: int | None = None
 
     @property
     def n_out(self) -> int:
@@ -57,9 +56,7 @@ class KernelMap:
     @property
     def n_pairs(self) -> int:
         """Number of (input, output, offset) triples: the useful work of a convolution."""
-        if self._n_pairs is None:
-            self._n_pairs = int((self.table < self.n_in).sum())
-        return self._n_pairs
+        return int((self.table < self.n_in).sum())
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -132,12 +129,7 @@ def strided_map(coordinates: CoordinateSet, kernel_size: int = 2) -> tuple[Coord
         if len(coords) == 0:
             empty = torch.zeros((0, kernel_size**3), dtype=torch.int32, device=coords.device)
             return CoordinateSet(coords, stride), KernelMap(empty, 0)
-        low = coords.amin(0)
-        size = (coords.amax(0) - low + 1).to(torch.int64)
-        steps = torch.stack([size[1] * size[2] * size[3], size[2] * size[3], size[3], torch.ones_like(size[0])])
-        keys, _ = torch.sort(torch.unique(((coords - low) * steps).sum(1)))
-        parents = torch.stack([torch.div(keys, steps[i], rounding_mode="floor") % size[i] for i in range(4)], 1) + low
-        out = CoordinateSet(parents, stride)
+        out = CoordinateSet(unique_rows(coords)[0], stride)
         index = coordinates.index
         deltas = index.deltas(kernel_offsets(kernel_size, coords.device))
         return out, KernelMap(index.rows_at(index.keys_of(out.coords)[:, None] + deltas), len(coords))

@@ -56,16 +56,20 @@ def generative_transposed_conv(x: SparseTensor, kernel: Tensor, bias: Tensor | N
     _kernel_size(kernel, x, odd=False)
     if x.stride % 2:
         raise DataError(f"Expected the stride to be even before a transposed convolution, got {x.stride}")
-    children = x.coordinates.derive("children", lambda: _children(x.coordinates))
     c_in, c_out = kernel.shape[1:]
     feats = (x.feats @ kernel.permute(1, 0, 2).reshape(c_in, 8 * c_out)).view(-1, c_out)
-    return SparseTensor(children, feats if bias is None else feats + bias)
+    return SparseTensor(children(x.coordinates), feats if bias is None else feats + bias)
 
 
-def _children(coordinates: CoordinateSet) -> CoordinateSet:
-    stride = coordinates.stride // 2
-    offsets = torch.nn.functional.pad(kernel_offsets(2, coordinates.device) * stride, (1, 0)).to(torch.int32)
-    return CoordinateSet((coordinates.coords[:, None] + offsets).view(-1, 4), stride)
+def children(coordinates: CoordinateSet) -> CoordinateSet:
+    """The 8 voxels at half the stride that each voxel holds, consecutive and with x fastest; kept on the set."""
+
+    def make() -> CoordinateSet:
+        stride = coordinates.stride // 2
+        offsets = torch.nn.functional.pad(kernel_offsets(2, coordinates.device) * stride, (1, 0)).to(torch.int32)
+        return CoordinateSet((coordinates.coords[:, None] + offsets).view(-1, 4), stride)
+
+    return coordinates.derive("children", make)
 
 
 def union_add(a: SparseTensor, b: SparseTensor) -> SparseTensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pasco_core.sparse.coordinates import CoordinateIndex, CoordinateSet
+from pasco_core.sparse.coordinates import CoordinateSet
 from pasco_core.sparse.gather_gemm import with_zero_row
 
 # Bytes of one chunk's transformed inputs: on a CPU they stay in the caches, with few enough steps not to cost.
@@ -49,7 +49,7 @@ def block_map(coordinates: CoordinateSet) -> BlockMap:
 
     def make() -> BlockMap:
         index = coordinates.index
-        blocks, block_of_row = _blocks_of(index)
+        blocks, block_of_row = _blocks_of(coordinates)
         inside = index.cells[:, 1:] & 1
         slot = inside[:, 0] * 4 + inside[:, 1] * 2 + inside[:, 2]
         order = torch.argsort(block_of_row, stable=True)
@@ -63,15 +63,15 @@ def block_map(coordinates: CoordinateSet) -> BlockMap:
     return coordinates.derive("blocks", make)
 
 
-def _blocks_of(index: CoordinateIndex) -> tuple[Tensor, Tensor]:
-    """Keys (B,) of the blocks' lowest cells in raster order, and the block (n,) of each row."""
-    mask = torch.tensor([-1, -2, -2, -2], device=index.cells.device)
-    return torch.unique(((index.cells & mask) * index.steps).sum(1), return_inverse=True)
+def _blocks_of(coordinates: CoordinateSet) -> tuple[Tensor, Tensor]:
+    """Keys (B,) of the blocks' lowest cells in raster order, and the block (n,) of each row; kept on the set."""
 
+    def make() -> tuple[Tensor, Tensor]:
+        index = coordinates.index
+        mask = torch.tensor([-1, -2, -2, -2], device=index.cells.device)
+        return torch.unique(((index.cells & mask) * index.steps).sum(1), return_inverse=True)
 
-def n_blocks(coordinates: CoordinateSet) -> int:
-    """How many aligned 2³ blocks hold the voxels; kept on the set."""
-    return coordinates.derive("n_blocks", lambda: len(_blocks_of(coordinates.index)[0]))
+    return coordinates.derive("blocks of rows", make)
 
 
 def blocks_pay(coordinates: CoordinateSet, c_in: int, c_out: int) -> bool:
@@ -80,7 +80,7 @@ def blocks_pay(coordinates: CoordinateSet, c_in: int, c_out: int) -> bool:
     In units of one multiply-add per voxel: a block costs 64 products for its voxels, a gathered neighbourhood about as
     many as the voxel has neighbours, which grows with the share of its block that is filled.
     """
-    voxels_per_block = len(coordinates) / max(1, n_blocks(coordinates))
+    voxels_per_block = len(coordinates) / max(1, len(_blocks_of(coordinates)[0]))
     by_blocks = 64 / voxels_per_block * (c_in * c_out + TRANSFORM_COST * (c_in + c_out))
     neighbours = min(27.0, 2.0 + 3.0 * voxels_per_block)
     by_gathering = neighbours * (c_in * c_out + GATHER_COST * c_in)

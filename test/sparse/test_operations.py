@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pasco_core.errors import DataError
 from pasco_core.sparse import CoordinateSet, SparseTensor, ops
+from pasco_core.sparse.coordinates import unique_rows
 from pasco_core.sparse.modules import SparseBatchNorm, SubmanifoldConv3d
 
 
@@ -150,3 +151,13 @@ def test_batch_norm_trains_on_fewer_than_two_voxels_with_the_running_statistics(
     norm = SparseBatchNorm(3).train()
     x = SparseTensor(torch.zeros(1, 4, dtype=torch.int32), torch.ones(1, 3))
     torch.testing.assert_close(norm(x).feats, torch.ones(1, 3) / (1 + 1e-5) ** 0.5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(COORDINATE, max_size=40))
+def test_distinct_rows_equal_those_of_torch_unique(rows):
+    rows = torch.tensor(rows, dtype=torch.int32).reshape(-1, 4)
+    unique, which = unique_rows(rows)
+    expected, expected_which = torch.unique(rows, dim=0, return_inverse=True)
+    assert torch.equal(unique, expected) and unique.dtype == rows.dtype
+    assert torch.equal(which, expected_which)

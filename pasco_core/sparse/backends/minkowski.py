@@ -40,8 +40,7 @@ def generative_transposed_conv(x: SparseTensor, kernel: Tensor, bias: Tensor | N
     layer = ME.MinkowskiGenerativeConvolutionTranspose(
         kernel.shape[1], kernel.shape[2], kernel_size=2, stride=2, dimension=3
     )
-    children = x.coordinates.derive("children", lambda: ops._children(x.coordinates))
-    return _in_order_of(children, _run(layer, x, kernel, bias))
+    return _in_order_of(ops.children(x.coordinates), _run(layer, x, kernel, bias))
 
 
 def _run(layer: torch.nn.Module, x: SparseTensor, kernel: Tensor, bias: Tensor | None) -> ME.SparseTensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pasco_core.errors import DataError
 from pasco_core.sparse import SparseTensor
+from pasco_core.sparse.coordinates import unique_rows
 from pasco_core.systems.pasco.config import PaSCoConfig
 
 
@@ -38,7 +39,7 @@ class PointEncoder(nn.Module):
         shared = all(features is point_features[0] for features in point_features)
         encoded = self.PPmodel(point_features[0] if shared else torch.cat(point_features))
         parts = [encoded] * len(point_features) if shared else encoded.split([len(f) for f in point_features])
-        voxels, voxel_of_point = unique_voxels(torch.cat(voxel_coords))
+        voxels, voxel_of_point = unique_rows(torch.cat(voxel_coords))
         of_subnet = voxel_of_point.split([len(c) for c in voxel_coords])
         merged = [self._pool(part, index, len(voxels)) for part, index in zip(parts, of_subnet)]
         coords = torch.nn.functional.pad(voxels.to(torch.int32), (1, 0))
@@ -48,19 +49,6 @@ class PointEncoder(nn.Module):
     def _pool(values: Tensor, index: Tensor, n_voxels: int) -> Tensor:
         pooled = values.new_zeros(n_voxels, values.shape[1])
         return pooled.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)
-
-
-def unique_voxels(voxels: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct rows of (P, 3) int voxels in raster order, and for each point the row it is."""
-    if len(voxels) == 0:
-        return voxels, voxels.new_zeros(0, dtype=torch.int64)
-    low = voxels.amin(0).to(torch.int64)
-    size = voxels.amax(0) - low + 1
-    cells = voxels - low
-    keys, point_of = torch.unique((cells[:, 0] * size[1] + cells[:, 1]) * size[2] + cells[:, 2], return_inverse=True)
-    plane = size[1] * size[2]
-    unique = torch.stack([keys // plane, keys % plane // size[2], keys % size[2]], 1) + low
-    return unique.to(voxels.dtype), point_of
 
 
 def check_points(point_features: list[Tensor], voxel_coords: list[Tensor], config: PaSCoConfig) -> None:

@@ -26,16 +26,17 @@ def make_scene(
     """
     voxels = semantics.voxels.cpu().numpy()
     probabilities = semantics.probabilities.cpu().numpy()
+    in_masks = panoptic.voxels.cpu().numpy()
     classes = semantics.probabilities.argmax(1)
     doubt = 1.0 - confidence
     return ScenePrediction(
         grid=grid,
         labels=labels,
         semantics=_spread(voxels, classes, grid, np.uint8),
-        panoptic=_spread(panoptic.voxels.cpu().numpy(), panoptic.ids, grid, np.int32),
+        panoptic=_spread(in_masks, panoptic.ids, grid, np.int32),
         segments=panoptic.segments,
         voxel_uncertainty=_spread(voxels, doubt.clamp_(0.0, 1.0), grid, np.float32),
-        mask_confidence=_spread(panoptic.voxels.cpu().numpy(), panoptic.mask_confidence, grid, np.float32),
+        mask_confidence=_spread(in_masks, panoptic.mask_confidence, grid, np.float32),
         probability_voxels=voxels,
         probabilities=probabilities,
     )

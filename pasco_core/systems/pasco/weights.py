@@ -40,7 +40,10 @@ def canonical_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def expected_shapes(config: PaSCoConfig) -> dict[str, tuple[int, ...]]:
     """Key → shape of every weight and buffer the network of this configuration has."""
     with torch.device("meta"):
-        network = PaSCo(config)
+        return _shapes(PaSCo(config))
+
+
+def _shapes(network: PaSCo) -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
 
 
@@ -64,9 +67,9 @@ def load_network(
     config = PaSCoConfig.from_state_dict(weights)
     if overrides:
         config = PaSCoConfig.from_dict({**config.to_dict(), **overrides})
-    kind = "heavy" if config.heavy else "light"
-    check_state_dict(weights, expected_shapes(config), f"a {kind} PaSCo network of {config.n_subnets} subnets")
     with torch.device("meta"):
         network = PaSCo(config, backend, pad_leak)
+    kind = "heavy" if config.heavy else "light"
+    check_state_dict(weights, _shapes(network), f"a {kind} PaSCo network of {config.n_subnets} subnets")
     network.load_state_dict(weights, assign=True)
     return network.eval().requires_grad_(False)
