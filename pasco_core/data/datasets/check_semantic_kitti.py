@@ -1,0 +1,143 @@
+"""Checks one SemanticKITTI sequence: sizes, partners, counts; no content but the small text files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pasco_core.data.datasets.calibration import read_times
+from pasco_core.data.datasets.check_report import ERROR, NOTE, SequenceReport, numbers
+from pasco_core.data.datasets.check_rules import (
+    Files,
+    check_names,
+    check_not_empty,
+    check_orphans,
+    check_rows,
+    check_size,
+    require,
+)
+from pasco_core.data.datasets.instance_files import FOLDER as INSTANCES
+from pasco_core.data.datasets.listing import Listing
+from pasco_core.data.datasets.scans import SCAN_ROW, SCAN_RULE
+from pasco_core.data.datasets.semantic_kitti import FRAME_STEP, SemanticKitti
+from pasco_core.data.datasets.voxel_files import BIT_ENDINGS, bits_size, labels_size
+from pasco_core.errors import DataError
+
+_VOXEL_ENDINGS = (*BIT_ENDINGS, ".label")
+
+
+def check_semantic_kitti(dataset: SemanticKitti, name: str) -> SequenceReport:
+    """What there is of a sequence, and what is wrong with it.
+
+    Args:
+        dataset: opened.
+        name: sequence on disk.
+    """
+    report = SequenceReport(name, next((split for split, names in dataset.splits.items() if name in names), ""))
+    folder = dataset.root / "sequences" / name
+    velodyne = Listing.of(folder / "velodyne")
+    check_names(report, velodyne, (".bin",))
+    scans = velodyne.numbered(".bin")
+    for file in scans.values():
+        check_rows(report, "scan", file, SCAN_ROW, SCAN_RULE)
+    report.counts["scans"] = len(scans)
+    _check_point_labels(report, folder, scans)
+    _check_voxels(report, dataset, scans)
+    _check_images(report, folder, scans)
+    report.posed = _check_motion(report, dataset, scans)
+    return report
+
+
+def _check_point_labels(report: SequenceReport, folder: Path, scans: Files) -> None:
+    listing = Listing.of(folder / "labels")
+    check_names(report, listing, (".label",))
+    labels = listing.numbered(".label")
+    report.counts["point labels"] = len(labels)
+    for index in labels.keys() & scans.keys():
+        points, rest = divmod(scans[index].size, SCAN_ROW)
+        if rest == 0:
+            check_size(report, "point labels", labels[index], 4 * points, f"uint32 for each of {points} points")
+    for index in sorted(scans.keys() - labels.keys()) if labels else ():
+        require(report, "point labels", listing.folder / f"{index:06d}.label", "scan, as other scans have them")
+    check_orphans(report, "point labels", labels, scans, "scan")
+
+
+def _check_voxels(report: SequenceReport, dataset: SemanticKitti, scans: Files) -> None:
+    found: dict[str, dict] = {ending: {} for ending in _VOXEL_ENDINGS}
+    instances: dict = {}
+    roots = list(dict.fromkeys((dataset.root, dataset.truth_root)))  # what is in the truth folder counts
+    for root in roots:
+        listing = Listing.of(root / "sequences" / report.name / "voxels")
+        check_names(report, listing, _VOXEL_ENDINGS)
+        for ending in _VOXEL_ENDINGS:
+            found[ending].update(listing.numbered(ending))
+        instances.update(Listing.of(root / INSTANCES / report.name).numbered(".npz"))
+    for ending, files in found.items():
+        report.counts[f"voxels {ending}"] = len(files)
+        size = labels_size() if ending == ".label" else bits_size()
+        rule = "two bytes per voxel of 256×256×32" if ending == ".label" else "one bit per voxel of 256×256×32"
+        for file in files.values():
+            check_size(report, "voxel file", file, size, rule)
+        check_orphans(report, "voxel file", files, scans, "scan")
+    for file in instances.values():
+        check_not_empty(report, "instance labels", file)
+    check_orphans(report, "instance labels", instances, scans, "scan")
+    report.counts["instance labels"] = len(instances)
+    _note_truth(report, found, instances, scans)
+
+
+def _note_truth(report: SequenceReport, voxels: dict[str, dict], instances: Files, scans: Files) -> None:
+    """Which frames have voxel truth, by the rules of ``SemanticKitti.truth``."""
+    labels = voxels[".label"]
+    for index in sorted(labels.keys() - voxels[".invalid"].keys() - instances.keys()):
+        require(report, "voxel file", labels[index].path.with_suffix(".invalid"), ".label file")
+    between = [index for index in labels.keys() | instances.keys() if index % FRAME_STEP]
+    if between:
+        folder = next(iter((*labels.values(), *instances.values()))).path.parent
+        message = f"Expected voxel truth for every {FRAME_STEP}th scan, got it for {numbers(between)} too: not used"
+        report.add(NOTE, "unused", folder, message)
+    report.truth = frozenset((labels.keys() | instances.keys()) - set(between))
+    report.usable = report.truth & scans.keys()
+    if scans:
+        folder = next(iter(scans.values())).path.parent
+        for index in sorted(report.truth - report.usable):
+            require(report, "scan", folder / f"{index:06d}.bin", "voxel truth")
+
+
+def _check_images(report: SequenceReport, folder: Path, scans: Files) -> None:
+    listing = Listing.of(folder / "image_2")
+    check_names(report, listing, (".png",))
+    images = listing.numbered(".png")
+    report.counts["images"] = len(images)
+    for file in images.values():
+        check_not_empty(report, "image", file)
+    missing = scans.keys() - images.keys()
+    if images and missing:
+        message = f"Expected an image for every scan in {listing.folder}, got none for {numbers(missing)}"
+        report.add(NOTE, "missing", listing.folder, message)
+
+
+def _check_motion(report: SequenceReport, dataset: SemanticKitti, scans: Files) -> bool:
+    """Whether calibration and poses are there, whole, and reach to the last scan."""
+    folder = dataset.root / "sequences" / report.name
+    last = max(scans, default=-1)
+    calibrated = _read(report, folder / "calib.txt", lambda: dataset.calibration(report.name)) is not None
+    poses = _read(report, folder / "poses.txt", lambda: dataset.poses(report.name)) if calibrated else None
+    times = _read(report, folder / "times.txt", lambda: read_times(folder / "times.txt"))
+    for path, lines in ((folder / "poses.txt", poses), (folder / "times.txt", times)):
+        if lines is not None and len(lines) <= last:
+            message = f"Expected {path} to have a line for scan {last:06d}, got {len(lines)} lines"
+            report.add(ERROR, "content", path, message)
+    report.counts["poses"] = 0 if poses is None else len(poses)
+    report.counts["times"] = 0 if times is None else len(times)
+    return poses is not None and len(poses) > last
+
+
+def _read(report: SequenceReport, path: Path, reader):
+    """What the reader gives; None where the file is not there, which only some commands mind, or is broken."""
+    if not path.is_file():
+        return None
+    try:
+        return reader()
+    except DataError as error:
+        report.add(ERROR, "content", path, str(error))
+        return None

@@ -1,0 +1,163 @@
+"""``pasco data check``: what it finds, what it says about the commands, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from dataset_trees import scan
+
+from pasco_core.cli import main
+from pasco_core.data.datasets.check import check_dataset
+
+
+def run(capsys, *arguments):
+    code = main(["data", "check", *map(str, arguments)])
+    return code, capsys.readouterr()
+
+
+def needs(report):
+    return {need.command: (need.possible, need.frames) for need in report.needs}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_whole_dataset_has_no_finding_and_every_command_can_run(kitti, deep):
+    report = check_dataset(kitti, deep=deep)
+    assert report.ok and report.all_findings() == []
+    assert needs(report) == {
+        "infer": (True, 12), "replay": (True, 12), "eval": (True, 4), "train": (True, 2),
+        "data instances": (True, 4), "data voxels": (True, 12),
+    }  # fmt: skip
+    assert report.sequences[1].counts["voxels .occluded"] == 2 and report.sequences[1].split == "val"
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_whole_kitti_360_has_only_its_junk_line_as_a_note(kitti_360, deep):
+    report = check_dataset(kitti_360, deep=deep)
+    assert report.ok
+    assert [(f.level, "1 that are not (line 1)" in f.message) for f in report.all_findings()] == [("note", True)]
+    found = needs(report)
+    assert found["eval"] == (True, 4) and found["train"] == (False, 0) and found["data voxels"] == (False, 0)
+
+
+def test_scans_without_labels_are_whole_but_neither_evaluated_nor_trained_on(kitti, capsys):
+    for sequence in ("00", "08"):
+        for path in (kitti / "sequences" / sequence / "voxels").glob("*.label"):
+            path.unlink()
+    code, output = run(capsys, kitti)
+    assert code == 0 and "make them with `pasco data voxels`" in output.out
+    assert run(capsys, kitti, "--for", "eval")[0] == 1
+    assert run(capsys, kitti, "--for", "data voxels")[0] == 0
+
+
+def test_real_ten_frame_sequences_are_whole_and_ready_for_voxel_labels(shared_data, capsys):
+    code, output = run(capsys, shared_data / "semantickitti", "--json")
+    answer = json.loads(output.out)
+    assert code == 0 and answer["ok"] and not [f for f in answer["findings"] if f["level"] == "error"]
+    commands = {c["command"]: c for c in answer["commands"]}
+    assert commands["infer"]["frames"] == commands["data voxels"]["frames"] == 50
+    assert not commands["eval"]["possible"] and "*.label" in commands["eval"]["hint"]
+    assert sum(f["kind"] == "orphan" for f in answer["findings"]) == 5 * 8 * 3  # voxel files without their scans
+
+
+def test_real_ten_frame_sequences_have_no_damage_to_the_last_byte(shared_data):
+    assert check_dataset(shared_data / "semantickitti", deep=True).ok
+
+
+def test_labels_in_another_folder_count(kitti, tmp_path):
+    truth = tmp_path / "truth" / "sequences" / "00"
+    truth.mkdir(parents=True)
+    shutil.move(kitti / "sequences" / "00" / "voxels", truth / "voxels")
+    assert needs(check_dataset(kitti))["train"] == (False, 0)
+    assert needs(check_dataset(kitti, tmp_path / "truth"))["train"] == (True, 2)
+
+
+def test_a_subset_of_the_scans_leaves_orphans_that_are_warnings(kitti):
+    for index in (1, 2, 3, 4):
+        (kitti / "sequences" / "00" / "velodyne" / f"{index:06d}.bin").unlink()
+    report = check_dataset(kitti)
+    assert report.ok
+    assert [f.path[-12:] for f in report.all_findings("warning")] == [f"{i:06d}.label" for i in (1, 2, 3, 4)]
+
+
+def test_files_that_nothing_reads_are_notes(kitti):
+    folder = kitti / "sequences" / "00"
+    scan(0).tofile(folder / "velodyne" / "copy of 000000.bin")
+    shutil.copy(folder / "voxels" / "000005.label", folder / "voxels" / "000004.label")
+    shutil.copy(folder / "voxels" / "000005.invalid", folder / "voxels" / "000004.invalid")
+    report = check_dataset(kitti)
+    assert report.ok
+    notes = [finding.message for finding in report.all_findings("note")]
+    assert any("copy of 000000.bin" in note for note in notes)
+    assert any("every 5th scan, got it for 000004 too" in note for note in notes)
+
+
+def test_an_empty_scan_a_broken_link_and_short_poses_are_errors(kitti):
+    folder = kitti / "sequences" / "08"
+    (folder / "velodyne" / "000001.bin").write_bytes(b"")
+    (folder / "velodyne" / "000002.bin").unlink()
+    (folder / "velodyne" / "000002.bin").symlink_to("nowhere")
+    (folder / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n")
+    (folder / "times.txt").write_text("0.0\nsoon\n")
+    messages = [finding.message for finding in check_dataset(kitti).all_findings("error")]
+    for words in (
+        ("000001.bin", "not to be empty"), ("000002.bin", "broken link"),
+        ("poses.txt", "a line for scan 000005, got 1 lines"), ("line 2 of", "times.txt", "got 'soon'"),
+    ):  # fmt: skip
+        assert any(all(word in message for word in words) for message in messages)
+
+
+def test_every_damaged_file_is_found_once_when_everything_is_read(kitti):
+    path = kitti / "sequences" / "08" / "velodyne" / "000003.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    report = check_dataset(kitti, deep=True)
+    assert [f.path for f in report.all_findings("error")] == [str(path)]
+
+
+def test_reading_in_two_processes_finds_the_same(kitti):
+    for index in (1, 4):
+        path = kitti / "sequences" / "00" / "velodyne" / f"{index:06d}.bin"
+        points = np.fromfile(path, "<f4")
+        points[2] = np.inf
+        points.tofile(path)
+    one, two = (check_dataset(kitti, deep=True, jobs=jobs).to_dict() for jobs in (1, 2))
+    assert one == two and len(one["findings"]) == 2
+
+
+def test_a_dataset_without_sequences_is_an_error(tmp_path, capsys):
+    (tmp_path / "sequences").mkdir()
+    code, output = run(capsys, tmp_path)
+    assert code == 1 and "to hold sequences, got none" in output.out
+
+
+def test_many_alike_findings_are_one_line_and_all_of_them_on_request(kitti, capsys):
+    shutil.rmtree(kitti / "sequences" / "00" / "labels")
+    shutil.rmtree(kitti / "sequences" / "08" / "labels")
+    for sequence in ("00", "08"):
+        for path in (kitti / "sequences" / sequence / "voxels").glob("*.invalid"):
+            path.unlink()
+        for path in (kitti / "sequences" / sequence / "velodyne").glob("*.bin"):
+            path.write_bytes(b"123")
+    code, short = run(capsys, kitti)
+    assert code == 1 and "and 7 more such *.bin in 00, 08 (--all shows them)" in short.out
+    _, everything = run(capsys, kitti, "--all")
+    assert everything.out.count("multiple of 16 bytes") == 12
+    assert "16 files are damaged or missing" in short.out
+
+
+@pytest.mark.parametrize("where", ["sequences/08", ".."])
+def test_a_folder_too_deep_or_too_high_is_answered_with_the_right_one(kitti, capsys, where):
+    code, output = run(capsys, kitti / where)
+    assert code == 1 and f"did you mean {kitti}?" in output.err and "Traceback" not in output.err
+
+
+def test_an_empty_folder_is_answered_with_the_layouts(tmp_path, capsys):
+    code, output = run(capsys, tmp_path)
+    assert code == 1 and "sequences/ (SemanticKITTI)" in output.err and "got an empty folder" in output.err
+
+
+def test_help_shows_an_example(capsys):
+    code, output = run(capsys, "--help")
+    assert code == 0 and "pasco data check kitti/dataset --for eval" in output.out
