@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pasco_core.data.label_set import SEMANTIC_KITTI, LabelSet
-from pasco_core.data.simulation import street_scan
+from pasco_core.data.plain_scan import plain_scan
 from pasco_core.errors import ConfigError, InferenceError
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
 from pasco_core.prediction import ScenePrediction
@@ -111,7 +111,7 @@ def warm_up(model: Model) -> ScenePrediction:
     Raises:
         InferenceError: the prediction has values that are not finite.
     """
-    scene = model.predict(street_scan(0))
+    scene = model.predict(plain_scan())
     check_scene(scene)
     return scene
 

@@ -1,0 +1,176 @@
+"""``pasco data simulate``: whole labelled sequences of a procedural town, in the official layouts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, shard_of, with_progress
+from pasco_core.cli.text import as_json
+from pasco_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pasco_core.data.simulation.writers import Chunk, Sequence
+
+_LAYOUTS = ("semantickitti", "kitti360")
+_SENSORS = ("hdl-64e", "os1-64", "vlp-32", "vlp-16")
+_CHUNK = 50  # frames in a row: neighbours share what the drive sees
+_RECIPE = "simulation.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Output, how much, of what, share of the work."""
+    add = parser.add_argument
+    add("out", type=Path, metavar="OUT", help="folder of the dataset; frames that are there already are skipped")
+    add("--frames", type=int, required=True, metavar="N", help="length of a sequence, ten scans per second")
+    add_sequences_argument(
+        parser, "such as 00 01 08 (KITTI-360: 0006 0009); each is a town of its own (default: 00)", ["00"]
+    )
+    add("--seed", type=int, default=0, help="chooses the towns (default: 0)")
+    add("--layout", choices=_LAYOUTS, default="semantickitti", help="default: semantickitti")
+    add("--sensor", choices=_SENSORS, default="hdl-64e", help="default: hdl-64e, KITTI's")
+    add("--images", action="store_true", help="also the left colour camera's images")
+    add("--voxels-every", type=int, default=5, metavar="N",
+        help="voxel truth for every N-th scan, 0: none (default: 5)")
+    add("--scans-every", type=int, default=1, metavar="N",
+        help="write only every N-th scan, for variety instead of a film (default: 1)")
+    add("--json", action="store_true", help="print the summary as JSON")
+    add_job_arguments(parser)
+    parser.epilog = (
+        "examples:\n"
+        "  pasco data simulate town --frames 1000 --jobs 2\n"
+        "  pasco data simulate town --frames 6000 --scans-every 50 --sequences 00 01 02 03 --jobs 2\n"
+        "  pasco data simulate town --frames 4000 --sequences 00 01 02 08 --images --jobs 8\n"
+        "  pasco data simulate town360 --frames 500 --layout kitti360 --sequences 0006 0009\n"
+        "  pasco data check town"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate this share, and say how fast."""
+    from pasco_core.data.simulation.writers import write_chunk
+    from pasco_core.jobs import run_jobs
+
+    started = time.perf_counter()
+    sequences = _sequences(args)
+    shard = shard_of(args)
+    _prepare(args, sequences)
+    chunks = shard.of([c for sequence in sequences for c in _chunks(sequence)])
+    asked = sum(len(chunk.frames) for chunk in chunks)
+    todo = list(_unfinished(chunks, args.jobs))
+    total = sum(len(chunk.frames) for chunk in todo)
+    results = run_jobs(write_chunk, todo, args.jobs)
+    frames = (frame for _, count in results for frame in range(count))
+    written = sum(1 for _ in with_progress(frames, total, "simulate"))
+    values = _values(args, sequences, written, asked - written, time.perf_counter() - started)
+    print(as_json(values) if args.json else _text(values))
+    return 0
+
+
+def _sequences(args: argparse.Namespace) -> list[Sequence]:
+    from pasco_core.data.simulation.writers import LAYOUTS, Sequence
+
+    if not 0 <= args.seed < 2**32:
+        raise ConfigError(f"Expected --seed to be 0 to {2**32 - 1}, got {args.seed}")
+    names = [LAYOUTS[args.layout].sequence_name(text) for text in args.sequences]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"Expected --sequences to name each one once, got {' '.join(args.sequences)}")
+    return [
+        Sequence(args.out, args.layout, name, args.seed * 10_000 + _number(name), args.sensor, args.frames,
+                 args.voxels_every, args.images, args.scans_every)
+        for name in names
+    ]
+
+
+def _number(name: str) -> int:
+    """What a sequence adds to the seed, whichever others are asked for: its number."""
+    return int(name.removeprefix("2013_05_28_drive_").removesuffix("_sync"))
+
+
+def _prepare(args: argparse.Namespace, sequences: list[Sequence]) -> None:
+    """The recipe, checked against one that is there, and the files that are not a frame's."""
+    from pasco_core.atomic_write import atomic_write
+    from pasco_core.data.simulation.writers import kitti_360, semantic_kitti
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    recipe = {"seed": args.seed, "layout": args.layout, "sensor": args.sensor}
+    path = args.out / _RECIPE
+    known = _recipe(path)
+    for name, value in recipe.items():
+        if known and known.get(name) != value:
+            raise ConfigError(
+                f"Expected {args.out} to be continued with {name} {known.get(name)!r}, as {_RECIPE} there says, "
+                f"got {value!r}"
+            )
+    frames = {**known.get("frames", {})}
+    for sequence in sequences:
+        frames[sequence.name] = max(sequence.n_frames, frames.get(sequence.name, 0))
+    with atomic_write(path) as temporary:
+        temporary.write_text(as_json({**recipe, "frames": frames}) + "\n", encoding="utf-8")
+    if args.layout == "kitti360":
+        kitti_360.write_match(args.out, frames)
+        return
+    for sequence in sequences:
+        semantic_kitti.write_tables(args.out, sequence.name, frames[sequence.name], sequence.drive())
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        frames = values["frames"]
+        if not all(isinstance(count, int) for count in frames.values()):
+            raise ValueError("frames are not numbers")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"Expected {path} to be what an earlier run wrote, got: {error}") from error
+    return values
+
+
+def _chunks(sequence: Sequence) -> Iterator[Chunk]:
+    """Frames in a row, the same however the work is shared."""
+    from pasco_core.data.simulation.writers import Chunk
+
+    for start in range(0, len(sequence.frames), _CHUNK):
+        yield Chunk(sequence, tuple(sequence.frames[start : start + _CHUNK]))
+
+
+def _unfinished(chunks: list[Chunk], jobs: int) -> Iterator[Chunk]:
+    """What is not written yet, in as many pieces as there are jobs or more."""
+    from pasco_core.data.simulation.writers import Chunk
+
+    todo = [(c.sequence, [f for f in c.frames if not c.sequence.is_written(f)]) for c in chunks]
+    total = sum(len(frames) for _, frames in todo)
+    size = max(1, min(_CHUNK, -(-total // max(jobs, 1))))
+    for sequence, frames in todo:
+        for start in range(0, len(frames), size):
+            yield Chunk(sequence, tuple(frames[start : start + size]))
+
+
+def _values(
+    args: argparse.Namespace, sequences: list[Sequence], written: int, skipped: int, seconds: float
+) -> dict[str, Any]:
+    return {
+        "out": str(args.out),
+        "layout": args.layout,
+        "sensor": args.sensor,
+        "seed": args.seed,
+        "sequences": [sequence.name for sequence in sequences],
+        "frames": {"written": written, "there_already": skipped},
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(written / seconds, 3) if written else 0.0,
+    }
+
+
+def _text(values: dict[str, Any]) -> str:
+    frames = values["frames"]
+    lines = [f"{frames['written']:,} frames written to {values['out']} ({', '.join(values['sequences'])})"]
+    if frames["there_already"]:
+        lines.append(f"{frames['there_already']:,} were there already")
+    if frames["written"]:
+        lines.append(f"{values['seconds']:.1f} s, {values['frames_per_second']:.2f} frames per second")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What sensors on the car measure of the simulated world."""

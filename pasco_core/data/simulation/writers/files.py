@@ -1,0 +1,44 @@
+"""Arrays and pictures as files, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pasco_core.atomic_write import atomic_write
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """The array's bytes; the folder is made.
+
+    Raises:
+        OSError: the folder cannot be made, is not writable or full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        array.tofile(temporary)
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    """As NumPy's .npy; the folder is made.
+
+    Raises:
+        OSError: the folder cannot be made, is not writable or full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def write_png(path: Path, rgb: np.ndarray) -> None:
+    """An image (H, W, 3) uint8; the folder is made.
+
+    Raises:
+        OSError: the folder cannot be made, is not writable or full.
+    """
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        Image.fromarray(rgb).save(temporary, format="png")
