@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pasco_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pasco_core.benchmark.convolution import ConvolutionTimes
+    from pasco_core.benchmark.metrics import MetricTimes
     from pasco_core.benchmark.network import NetworkTimes
     from pasco_core.systems.pasco import PaSCoConfig
 
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="cpu", help="cpu, cuda or cuda:1 (default: cpu)")
     add("--repeats", type=int, default=3, help="runs the median is taken of (default: 3)")
     add("--no-convolution", action="store_true", help="leave out the table of the sparse convolution")
+    add("--no-metrics", action="store_true", help="leave out the metrics beside torchmetrics")
     add("--json", action="store_true", help="print the figures as JSON")
     parser.epilog = (
         "examples:\n"
@@ -46,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     from pasco_core.benchmark.convolution import measure_convolution
     from pasco_core.benchmark.machine import product_seconds
+    from pasco_core.benchmark.metrics import measure_metrics
     from pasco_core.benchmark.network import measure_network
     from pasco_core.device import usable_device
 
@@ -70,13 +74,16 @@ def run(args: argparse.Namespace) -> int:
     )
     if convolutions and not args.json:
         print(_convolution_table(convolutions), flush=True)
+    metrics = None if args.no_metrics else measure_metrics(clock, args.repeats)
+    if metrics and not args.json:
+        print(_metrics_table(metrics), flush=True)
     networks = {}
     for name, config in configs.items():
         networks[name] = measure_network(config, points, clock, device, args.repeats)
         if not args.json:
             print(_network_table(name, networks[name]), flush=True)
     if args.json:
-        print(as_json(_figures(product, source, device, convolutions, networks)))
+        print(as_json(_figures(product, source, device, convolutions, metrics, networks)))
     return 0
 
 
@@ -121,6 +128,15 @@ def _convolution_table(convolutions: list[ConvolutionTimes]) -> str:
     return "\n" + table(header, rows)
 
 
+def _metrics_table(metrics: MetricTimes) -> str:
+    """The last line is torchmetrics' where it is installed, with how many times as long it takes."""
+    rows = [[name, f"{1e3 * seconds:.0f} ms", ""] for name, seconds in metrics.seconds.items()]
+    if metrics.ratio is not None:
+        rows[-1][-1] = f"×{metrics.ratio:.0f}"
+    grid = "×".join(map(str, metrics.shape))
+    return "\n" + table([f"metrics of one {grid} grid", "median", "against ours"], rows)
+
+
 def _network_table(name: str, times: NetworkTimes) -> str:
     from pasco_core.benchmark.network import NETWORK_STAGES, ORIGINAL_ENSEMBLE, ORIGINAL_NETWORK, USEFUL_WORK
 
@@ -152,7 +168,12 @@ def _network_table(name: str, times: NetworkTimes) -> str:
 
 
 def _figures(
-    product: float, source: str, device: str, convolutions: list[ConvolutionTimes], networks: dict[str, NetworkTimes]
+    product: float,
+    source: str,
+    device: str,
+    convolutions: list[ConvolutionTimes],
+    metrics: MetricTimes | None,
+    networks: dict[str, NetworkTimes],
 ) -> dict[str, Any]:
     return {
         "device": device,
@@ -168,6 +189,7 @@ def _figures(
             }
             for c in convolutions
         ],
+        "metrics": metrics and asdict(metrics),
         "networks": {
             name: {
                 "config": t.config.to_dict(),

@@ -19,7 +19,8 @@ def figures(tmp_path_factory):
 
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
-        assert main(["bench", "--network", "small", "--no-convolution", "--repeats", "1", "--json"]) == 0
+        options = ["--network", "small", "--no-convolution", "--no-metrics", "--repeats", "1", "--json"]
+        assert main(["bench", *options]) == 0
     return json.loads(text.getvalue())
 
 
