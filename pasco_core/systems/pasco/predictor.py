@@ -115,29 +115,31 @@ class Predictor:
         predictor.notes = (UNTRAINED_NOTE,)
         return predictor
 
-    def __call__(self, points: np.ndarray) -> ScenePrediction:
+    def __call__(self, points: np.ndarray, *, rng: np.random.Generator | None = None) -> ScenePrediction:
         """The scene around the sensor: the ensemble of all subnets.
 
         Args:
             points: (N, 4) float32, x y z in metres in KITTI's LiDAR frame, and intensity; no labels.
+            rng: source of everything random in this call; default: the predictor's own, which goes on from call to
+                call. With one per frame the result does not depend on the frames before.
 
         Raises:
             CloudError: points of another shape, or not finite.
             InferenceError: the network's output is not finite.
         """
-        return self._predict(points, subnets=False)[-1]
+        return self._predict(points, rng or self._rng, subnets=False)[-1]
 
-    def predict_all(self, points: np.ndarray) -> list[ScenePrediction]:
+    def predict_all(self, points: np.ndarray, *, rng: np.random.Generator | None = None) -> list[ScenePrediction]:
         """Every subnet's own scene, then the ensemble's; arguments and errors as for the call."""
-        return self._predict(points, subnets=True)
+        return self._predict(points, rng or self._rng, subnets=True)
 
     @torch.inference_mode()
-    def _predict(self, points: np.ndarray, subnets: bool) -> list[ScenePrediction]:
+    def _predict(self, points: np.ndarray, rng: np.random.Generator, subnets: bool) -> list[ScenePrediction]:
         # TF32 would make a GPU's logits differ from the CPU's in the third digit.
         with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-            return self._predict_exactly(points, subnets)
+            return self._predict_exactly(points, rng, subnets)
 
-    def _predict_exactly(self, points: np.ndarray, subnets: bool) -> list[ScenePrediction]:
+    def _predict_exactly(self, points: np.ndarray, rng: np.random.Generator, subnets: bool) -> list[ScenePrediction]:
         timer = StageTimer(self._clock, self.device)
         n_scenes = self.config.n_subnets + 1 if subnets else 1
         with timer("total"):
@@ -149,18 +151,20 @@ class Predictor:
                 scenes = [unobserved_scene(self.grid, self.labels, note)] * n_scenes
             else:
                 with timer("point features"):
-                    inputs = point_inputs(points, self.grid, self._point_features(points))
-                result = self._infer(inputs, timer)
+                    inputs = point_inputs(points, self.grid, self._point_features(points, rng))
+                result = self._infer(inputs, rng, timer)
                 scenes = self._scenes(result, n_scenes, timer)
         return [replace(s, timings=dict(timer.seconds), notes=(*notes, *s.notes)) for s in scenes]
 
-    def _point_features(self, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def _point_features(
+        self, points: np.ndarray, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
         if self._features is None:
             return None
-        return self._features.point_features(points, self._votes, self._rng if self._votes else None)
+        return self._features.point_features(points, self._votes, rng if self._votes else None)
 
-    def _infer(self, inputs: PointInputs, timer: StageTimer) -> EnsembleResult:
-        warps = self._warps or self._random_warps()
+    def _infer(self, inputs: PointInputs, rng: np.random.Generator, timer: StageTimer) -> EnsembleResult:
+        warps = self._warps or self._random_warps(rng)
         voxels = subnet_voxels(inputs.voxels, [warp.transform for warp in warps], self.grid)
         features = [inputs.features.to(self.device)] * len(warps)
         box_min = torch.from_numpy(np.stack([warp.box_min for warp in warps])).to(self.device)
@@ -196,9 +200,9 @@ class Predictor:
         matrices = fixed_transforms(n) if transforms is None else check_transforms(transforms, n)
         return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
 
-    def _random_warps(self) -> list[GridWarp]:
+    def _random_warps(self, rng: np.random.Generator) -> list[GridWarp]:
         max_angle = 30.0 if self.labels.n_classes == 20 else 10.0
-        matrices = random_transforms(self.config.n_subnets, self._rng, max_angle)
+        matrices = random_transforms(self.config.n_subnets, rng, max_angle)
         return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
 
 

@@ -1,0 +1,88 @@
+"""What ``pasco eval`` writes and prints when all frames are done."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pasco_core.atomic_write import atomic_write
+from pasco_core.cli.text import as_json
+from pasco_core.errors import PascoError
+
+if TYPE_CHECKING:
+    from pasco_core.evaluation.plan import EvaluationPlan, RunFile
+    from pasco_core.evaluation.results import Results
+    from pasco_core.evaluation.worst_frames import FramePicture
+
+
+def results(
+    args: argparse.Namespace, folders: Sequence[Path], out: Path, plan: EvaluationPlan | None, device: str
+) -> int:
+    """Summarise, write ``metrics.json``, ``timings.json`` and ``report.html``, print tables or JSON.
+
+    Args:
+        args: options.
+        folders: with the records.
+        out: for the results.
+        plan: what was run; None: look in the folders.
+        device: for the pictures.
+    """
+    from pasco_core.evaluation.plan import RunFile
+    from pasco_core.evaluation.results import REPORT_FILE, Results, read_baseline
+    from pasco_core.evaluation.summary import common_run, summarise
+
+    baseline = read_baseline(args.baseline) if args.baseline else None
+    run = common_run(folders) if plan is None else RunFile.read(out)
+    summary = summarise(folders, run, args.partial)
+    found = Results(summary, baseline)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = found.write(out)
+    if not args.no_report:
+        _write_report(out / REPORT_FILE, args, found, plan, run, device)
+        paths.append(out / REPORT_FILE)
+    _print(args, found, paths)
+    return 0
+
+
+def _write_report(
+    path: Path, args: argparse.Namespace, found: Results, plan: EvaluationPlan | None, run: RunFile, device: str
+) -> None:
+    from pasco_core.evaluation.report import make_report
+
+    pictures, remark = _pictures(args, found, plan, run, device)
+    with atomic_write(path) as temporary:
+        temporary.write_text(make_report(found, pictures, remark), encoding="utf-8")
+
+
+def _pictures(
+    args: argparse.Namespace, found: Results, plan: EvaluationPlan | None, run: RunFile, device: str
+) -> tuple[list[FramePicture], str]:
+    """Pictures of the worst frames, or why there are none: numbers are not lost for want of a picture."""
+    from pasco_core.evaluation.worst_frames import plan_again, worst_pictures
+
+    if not args.worst:
+        return [], ""
+    plan = plan or plan_again(run)
+    if plan is None:
+        return [], "No pictures: dataset or weights are not where they were when the parts were made."
+    try:
+        return list(worst_pictures(found.summary, plan, args.worst, device)), ""
+    except PascoError as error:
+        return [], f"No pictures: {error}"
+
+
+def _print(args: argparse.Namespace, found: Results, paths: Sequence[Path]) -> None:
+    if args.json:
+        print(as_json(found.metrics()))
+        return
+    for table in found.tables():
+        print(table.as_text() + "\n")
+    for remark in found.remarks():
+        print(textwrap.fill(f"note: {remark}", 110, initial_indent="  ", subsequent_indent="    "))
+    for path in paths:
+        print(f"  {path}")
+    sys.stdout.flush()

@@ -1,0 +1,269 @@
+"""``pasco eval`` as a user meets it: results, launchers, wrong use; on a dataset of three frames on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pasco_core.cli import main
+from pasco_core.data.datasets import open_dataset
+from pasco_core.data.datasets.semantic_kitti_ids import RAW_OF_CLASS
+from pasco_core.data.datasets.voxel_files import write_bits, write_labels
+from pasco_core.data.frame import Frame
+from pasco_core.errors import ConfigError, InferenceError
+from pasco_core.evaluation.sources import NetworkSource, _OpenNetwork
+from pasco_core.evaluation.truth_scene import scene_from_truth
+from pasco_core.prediction_file import save_prediction
+from pasco_core.systems.pasco import PaSCoConfig, Predictor
+from pasco_core.systems.pasco import predictor as predictor_module
+from pasco_core.systems.pasco.network import PaSCo
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory) -> Path:
+    """Three frames of sequence 08: a road, two cars, a house; the far end unknown."""
+    root = tmp_path_factory.mktemp("kitti") / "dataset"
+    folder = root / "sequences" / "08"
+    for name in ("velodyne", "voxels"):
+        (folder / name).mkdir(parents=True)
+    identity = "1 0 0 0 0 1 0 0 0 0 1 0\n"
+    (folder / "calib.txt").write_text("".join(f"{n}: {identity}" for n in ("P0", "P1", "P2", "P3", "Tr")))
+    (folder / "poses.txt").write_text(identity * 11)
+    rng = np.random.default_rng(4)
+    for index in (0, 5, 10):
+        classes = np.zeros((256, 256, 32), np.uint8)
+        classes[:, :, 1] = 9
+        classes[20 + index : 40 + index, [[130], [150]], 2:9] = 1
+        classes[60:180, 20:60, 2:20] = 13
+        write_labels(folder / "voxels" / f"{index:06d}.label", RAW_OF_CLASS[classes])
+        unknown = np.zeros(classes.shape, bool)
+        unknown[200:] = True
+        write_bits(folder / "voxels" / f"{index:06d}.invalid", unknown)
+        points = np.column_stack([rng.uniform(2, 50, 900), rng.uniform(-20, 20, 900), rng.uniform(-1.8, 0, 900),
+                                  rng.random(900)]).astype(np.float32)
+        points.tofile(folder / "velodyne" / f"{index:06d}.bin")
+    return root
+
+
+@pytest.fixture
+def run(dataset, tmp_path, capsys, monkeypatch):
+    """Runs ``pasco eval`` in an empty folder; gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments: object, root: object = dataset):
+        places = [] if root is None else [str(root)]
+        code = main(["eval", *places, *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_the_truth_scores_100_in_every_table(run, tmp_path):
+    code, out, err = run("--truth-as-prediction", "--worst", 1)
+    assert code == 0 and "3 frames" in err
+    truth = next(line for line in out.splitlines() if line.startswith("  truth"))
+    assert truth.split()[1:4] == ["100.00"] * 3 and truth.split()[5:] == ["100.00"] * 10
+    folder = tmp_path / "out" / "eval" / "truth"
+    assert {p.name for p in folder.iterdir()} == {"run.json", "frames", "metrics.json", "timings.json", "report.html"}
+    figures = json.loads((folder / "metrics.json").read_text())["results"]["clean"]["truth"]
+    assert figures["panoptic"]["standard"]["all"]["pq"] == 1
+    assert figures["panoptic"]["standard"]["per_class"]["car"]["true_positives"] == 6
+
+
+def test_published_numbers_are_labelled_as_published(run):
+    _, out, _ = run("--truth-as-prediction", "--no-report")
+    rows = [line for line in out.splitlines() if "PaSCo, n =" in line]
+    assert rows and all("published" in line for line in rows)
+    assert any("29.54" in line for line in rows)
+
+
+def test_json_is_the_metrics_file_and_nothing_else(run, tmp_path):
+    code, out, _ = run("--truth-as-prediction", "--no-report", "--json", "--out", "o")
+    assert code == 0 and json.loads(out) == json.loads((tmp_path / "o" / "metrics.json").read_text())
+    assert not (tmp_path / "o" / "report.html").exists()
+
+
+def save_truth(dataset: Path, folder: Path, frames: tuple[int, ...] = (0, 5, 10)) -> None:
+    data = open_dataset(dataset)
+    for index in frames:
+        path = folder / "08" / f"{index:06d}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_prediction(path, scene_from_truth(data.truth(Frame("08", index)), data.labels, data.grid))
+
+
+def test_saved_predictions_are_evaluated(run, dataset, tmp_path):
+    save_truth(dataset, tmp_path / "saved")
+    code, out, _ = run("--predictions", "saved", "--no-report", "--json")
+    figures = json.loads(out)["results"]["clean"]["prediction"]
+    assert code == 0 and figures["panoptic"]["standard"]["all"]["pq"] == 1
+    assert (tmp_path / "out" / "eval" / "saved" / "metrics.json").exists()
+
+
+def test_a_missing_saved_prediction_is_named_before_anything_is_done(run, dataset, tmp_path):
+    save_truth(dataset, tmp_path / "saved", (0, 10))
+    code, _, err = run("--predictions", "saved", "--out", "o")
+    assert code == 1 and "saved/08/000005.npz" in err and not (tmp_path / "o").exists()
+
+
+def test_a_damaged_saved_prediction_is_named(run, dataset, tmp_path):
+    save_truth(dataset, tmp_path / "saved")
+    path = tmp_path / "saved" / "08" / "000005.npz"
+    path.write_bytes(path.read_bytes()[:1000])
+    code, _, err = run("--predictions", "saved", "--no-report")
+    assert code == 1 and "000005.npz to be a whole prediction file" in err
+
+
+def test_shards_and_a_merge_give_the_bits_of_one_run(run, tmp_path):
+    run("--truth-as-prediction", "--no-report", "--out", "whole")
+    for i in (1, 2):
+        code, out, err = run("--truth-as-prediction", "--no-report", "--shard", f"{i}/2", "--out", f"part{i}")
+        assert code == 0 and "left for other shards" in err and not out
+    code, _, _ = run("--merge", "part1", "part2", "--out", "all", "--worst", 1, root=None)
+    assert code == 0
+    assert (tmp_path / "all" / "metrics.json").read_bytes() == (tmp_path / "whole" / "metrics.json").read_bytes()
+    assert "data:image/png" in (tmp_path / "all" / "report.html").read_text()  # the dataset is still there
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        [{"SLURM_ARRAY_TASK_ID": str(i), "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MIN": "1"} for i in (1, 2)],
+        [{"RANK": str(i), "WORLD_SIZE": "2", "LOCAL_RANK": str(i)} for i in (0, 1)],
+    ],
+    ids=["slurm array", "torchrun"],
+)
+def test_a_launcher_gives_each_process_its_share_and_the_last_one_sums_up(run, tmp_path, monkeypatch, environment):
+    run("--truth-as-prediction", "--no-report", "--out", "whole")
+    for process in environment:
+        for name, value in process.items():
+            monkeypatch.setenv(name, value)
+        code, _, err = run("--truth-as-prediction", "--no-report", "--out", "shared")
+        assert code == 0 and "/2:" in err
+    assert (tmp_path / "shared" / "metrics.json").read_bytes() == (tmp_path / "whole" / "metrics.json").read_bytes()
+
+
+def test_a_second_run_keeps_what_is_there(run, tmp_path):
+    run("--truth-as-prediction", "--no-report", "--limit", 2)
+    record = tmp_path / "out" / "eval" / "truth" / "frames" / "08" / "000000.json"
+    before = record.stat().st_mtime_ns
+    code, _, err = run("--truth-as-prediction", "--no-report")
+    assert code == 0 and "2 are there already" in err and record.stat().st_mtime_ns == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(run, dataset, tmp_path):
+    save_truth(dataset, tmp_path / "saved")
+    run("--truth-as-prediction", "--no-report", "--out", "o")
+    code, _, err = run("--predictions", "saved", "--no-report", "--out", "o")
+    assert code == 2 and "source is 'truth' there, 'saved predictions' here" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Expected --checkpoint, --untrained, --predictions or --truth-as-prediction"),
+        (["--truth-as-prediction", "--features", "w"], "--features to come with --checkpoint"),
+        (["--truth-as-prediction", "--corruptions", "all"], "--corruptions to come with a network"),
+        (["--untrained", "--levels", "light"], "--levels to come with --corruptions"),
+        (["--untrained", "--corruptions", "rain"], "corruptions to be of fog"),
+        (["--untrained", "--corruptions", "fog", "--levels", "extreme"], "levels to be of light"),
+        (["--truth-as-prediction", "--jobs", "0"], "--jobs to be at least 1, got 0"),
+        (["--truth-as-prediction", "--limit", "0"], "--limit to be at least 1, got 0"),
+        (["--truth-as-prediction", "--worst", "-1"], "--worst to be at least 0"),
+        (["--truth-as-prediction", "--split", "holiday"], "split"),
+        (["--truth-as-prediction", "--sequences", "99"], "sequence '99'"),
+        (["--truth-as-prediction", "--shard", "3/2"], "shard"),
+        (["--truth-as-prediction", "--device", "tpu"], "Expected devices to be cpu, cuda"),
+        (["--truth-as-prediction", "--device", "cpu", "--devices", "cpu"], "--device or --devices"),
+        (["--truth-as-prediction", "--devices", "cpu,cpu", "--jobs", "1"], "at least one per device, 2, got 1"),
+        (["--truth-as-prediction", "--device", "cuda:97"], "cuda:97"),
+        (["--untrained", "--seed", "-1"], "--seed to be 0 to"),
+        (["--truth-as-prediction", "--partial"], "--partial to come with --merge"),
+        (["--merge", "a", "--out", "b"], "--merge to stand without a dataset"),
+    ],
+)
+def test_wrong_use_is_explained_and_leaves_nothing_behind(run, tmp_path, arguments, message):
+    code, out, err = run(*arguments)
+    assert code == 2 and message in err and not out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_merge_needs_a_folder_for_its_results(run):
+    code, _, err = run("--merge", "a", "b", root=None)
+    assert code == 2 and "--merge to come with --out" in err
+
+
+def test_a_merge_of_what_is_no_result_names_it(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("--merge", "empty", "--out", "all", root=None)
+    assert code == 1 and "Expected empty to be a folder of `pasco eval`" in err and not (tmp_path / "all").exists()
+
+
+@pytest.mark.parametrize(("root", "code"), [(None, 2), ("nowhere", 1)])
+def test_a_dataset_that_is_not_there_is_named(run, root, code):
+    got, _, err = run("--truth-as-prediction", root=root)
+    assert got == code and (root or "dataset folder") in err
+
+
+def test_a_checkpoint_that_is_not_there_is_named(run):
+    code, _, err = run("--checkpoint", "nothing.safetensors")
+    assert code == 1 and "nothing.safetensors" in err
+
+
+def test_results_that_cannot_be_written_are_refused_at_once(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = run("--truth-as-prediction", "--out", "file")
+    assert code == 2 and "Expected --out to be a folder that can be written" in err
+
+
+def test_a_baseline_without_corruptions_is_refused(run):
+    run("--truth-as-prediction", "--no-report", "--out", "base")
+    code, _, err = run("--truth-as-prediction", "--no-report", "--baseline", "base", "--out", "mine")
+    assert code == 1 and "results under corruptions, got clean scans only" in err
+
+
+class Drawer:
+    """Stands for a predictor: its scenes are the random numbers it was given."""
+
+    config = PaSCoConfig(n_subnets=2)
+
+    def predict_all(self, points, *, rng):
+        return rng.random(3).tolist()
+
+
+def test_random_views_depend_on_the_frame_and_not_on_those_before():
+    assert _OpenNetwork(Drawer(), seed=7).methods == ("subnet 1", "subnet 2", "ensemble")
+    first, second = Frame("08", 0), Frame("08", 5)
+    there, back = _OpenNetwork(Drawer(), seed=7), _OpenNetwork(Drawer(), seed=7)
+    forward = [there(first, None), there(second, None)]
+    backward = [back(second, None), back(first, None)]
+    assert forward == backward[::-1] and forward[0] != forward[1]
+    assert _OpenNetwork(Drawer(), seed=8)(first, None) != forward[0]
+
+
+def test_a_predictor_draws_its_views_from_the_generator_of_the_call(monkeypatch):
+    drawn = []
+
+    def stop(n_subnets, rng, max_angle):
+        drawn.append(rng)
+        raise InferenceError("far enough")
+
+    monkeypatch.setattr(predictor_module, "random_transforms", stop)
+    tiny = {"width": 8, "query_channels": 48, "ffn_channels": 32, "n_queries": 20, "point_channels": (16, 16, 16)}
+    own, of_call = np.random.default_rng(0), np.random.default_rng(1)
+    predictor = Predictor(PaSCo(PaSCoConfig(**tiny)), transforms="random", rng=own)
+    points = np.array([[5, 0, -1, 0.5]], np.float32)
+    for call in (predictor, predictor.predict_all):
+        for options in ({}, {"rng": of_call}):
+            with pytest.raises(InferenceError, match="far enough"):
+                call(points, **options)
+    assert [rng is own for rng in drawn] == [True, False, True, False] and drawn[1] is drawn[3] is of_call
+
+
+def test_a_network_source_refuses_views_that_do_not_exist():
+    with pytest.raises(ConfigError, match="transforms to be 'fixed' or 'random', got 'wild'"):
+        NetworkSource(transforms="wild")
