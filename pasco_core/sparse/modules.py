@@ -78,7 +78,8 @@ class SparseBatchNorm(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """(N, C) → (N, C)."""
-        if self.training and x.n_voxels < 2:
+        alone = not isinstance(self.bn, nn.SyncBatchNorm)  # else the other processes would wait for this one
+        if self.training and alone and x.n_voxels < 2:
             # The batch statistics of fewer than two voxels are undefined: the running ones stand in.
             scale, shift = self.affine()
             return x.with_feats(x.feats * scale + shift)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from pasco_core.sparse import SparseTensor, ops
 from pasco_core.sparse.modules import SparseBatchNorm, SparseReLU, SubmanifoldConv3d
 from pasco_core.systems.pasco.blocks import ResidualBlock, Upsample
 from pasco_core.systems.pasco.config import STRIDES, PaSCoConfig
+from pasco_core.systems.pasco.voxel_selection import VoxelSelection, is_occupied, occupied_by_any
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class DecodedScale:
     """What the decoder leaves at one stride.
 
     Args:
-        features: (N, C) of the voxels any subnet calls occupied.
+        features: (N, C) of the voxels that go on; in inference those that any subnet calls occupied.
         semantic_logits: per subnet (N, classes) on the same voxels.
+        candidate_logits: per subnet (N', classes) on all voxels there were to choose from; training only, else empty.
     """
 
     features: SparseTensor
     semantic_logits: list[SparseTensor]
+    candidate_logits: list[SparseTensor] = field(default_factory=list)
 
 
 class DecoderBlock(nn.Module):
@@ -72,7 +75,12 @@ class Decoder(nn.Module):
         )
 
     def forward(
-        self, x: SparseTensor, skips: dict[int, SparseTensor], lower: Tensor, upper: Tensor
+        self,
+        x: SparseTensor,
+        skips: dict[int, SparseTensor],
+        lower: Tensor,
+        upper: Tensor,
+        select: VoxelSelection = occupied_by_any,
     ) -> dict[int, DecodedScale]:
         """Stride → voxels kept there, for strides 4, 2, 1.
 
@@ -80,15 +88,17 @@ class Decoder(nn.Module):
             x: dense cells at stride 8.
             skips: the encoder's features by stride.
             lower, upper: (3,) inclusive box all generated voxels stay in.
+            select: which voxels go on.
         """
         scales = {}
         for stride, block in zip(STRIDES, self.dec_blocks):
             candidates, logits = block(x, skips[stride], lower, upper)
             _check_finite(logits, stride)
-            keep = torch.stack([is_occupied(subnet) for subnet in logits]).any(0)
+            keep = select(candidates, logits)
             x = ops.prune(candidates, keep)
             kept = logits if x is candidates else [subnet[keep] for subnet in logits]
-            scales[stride] = DecodedScale(x, [x.with_feats(subnet) for subnet in kept])
+            before = [candidates.with_feats(subnet) for subnet in logits] if self.training else []
+            scales[stride] = DecodedScale(x, [x.with_feats(subnet) for subnet in kept], before)
         return scales
 
     def tokens(self, scales: dict[int, DecodedScale], subnet: int, lower: Tensor, upper: Tensor) -> list[SparseTensor]:
@@ -118,8 +128,3 @@ def _voxel_features(width: int, backend: str) -> nn.Sequential:
         SparseReLU(),
         SubmanifoldConv3d(width, width, bias=True, backend=backend),
     )
-
-
-def is_occupied(logits: Tensor) -> Tensor:
-    """Mask (N,) of the voxels whose most probable class is not "empty"; a tie is empty."""
-    return logits[:, 1:].amax(1) > logits[:, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -17,6 +17,7 @@ from pasco_core.systems.pasco.decoder import DecodedScale, Decoder
 from pasco_core.systems.pasco.encoder import Encoder
 from pasco_core.systems.pasco.mask_transformer import MaskPrediction, MaskTransformer, SubnetTokens
 from pasco_core.systems.pasco.point_encoder import PointEncoder, check_points
+from pasco_core.systems.pasco.voxel_selection import VoxelSelection, occupied_by_any
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class PaSCoOutput:
         query_logits: per subnet (queries, classes + 1).
         mask_logits: per subnet (N_i, queries) on the voxels that this subnet calls occupied.
         auxiliary: per subnet the predictions before the last layer, earliest first.
+        candidate_logits: as ``semantic_logits``, before any voxel was left out; in training mode only.
     """
 
     semantic_logits: dict[int, list[SparseTensor]]
     query_logits: list[Tensor]
     mask_logits: list[SparseTensor]
     auxiliary: list[list[MaskPrediction]]
+    candidate_logits: dict[int, list[SparseTensor]] = field(default_factory=dict)
 
 
 class _SparseUNet(nn.Module):
@@ -69,6 +72,7 @@ class PaSCo(nn.Module):
         box_min: Tensor,
         box_max: Tensor,
         timer: Callable[[str], AbstractContextManager[None]] = nullcontext,
+        select: VoxelSelection = occupied_by_any,
     ) -> PaSCoOutput:
         """One scan.
 
@@ -77,6 +81,7 @@ class PaSCo(nn.Module):
             voxel_coords: n int tensors (P_i, 3), voxel of each point in subnet i's warped grid.
             box_min, box_max: (n, 3) int, inclusive bounds of each subnet's grid, box_min a multiple of 8.
             timer: called with a stage's name, gives a context around it.
+            select: which candidate voxels of the decoder go on; training sets limits.
 
         Raises:
             DataError: an input of the wrong shape, or a box that is empty or off the multiples of 8.
@@ -91,7 +96,7 @@ class PaSCo(nn.Module):
         with timer("bottleneck"):
             dense = self.unet3d.dense3d[0](skips[8], lower, upper)
         with timer("decoder"):
-            scales = self.unet3d.decoder_generative(dense, skips, lower, upper)
+            scales = self.unet3d.decoder_generative(dense, skips, lower, upper, select)
         with timer("mask transformer"):
             predictions = self._predict_masks(scales, box_min, box_max)
         return PaSCoOutput(
@@ -99,6 +104,7 @@ class PaSCo(nn.Module):
             [subnet[-1].query_logits for subnet in predictions],
             [subnet[-1].mask_logits for subnet in predictions],
             [subnet[:-1] for subnet in predictions],
+            {stride: scale.candidate_logits for stride, scale in scales.items()} if self.training else {},
         )
 
     def _predict_masks(

@@ -1,0 +1,51 @@
+"""A training of two steps under torchrun; each process prints a sum of its weights and what the validation counted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from toy_scenes import ToyScenes, tiny_experiment
+
+from training import fit as fit_module
+from training import validation as validation_module
+
+
+class Report(pl.Callback):
+    """Prints at the end of each validation."""
+
+    def on_validation_end(self, trainer, pl_module):
+        weights = torch.cat([p.detach().flatten().double() for p in pl_module.network.parameters()])
+        figure = float(trainer.callback_metrics["val/ensemble/IoU"])
+        found = f"weights {weights.sum().item().hex()} IoU {figure!r} frames {SEEN[0]}"
+        print(f"rank {trainer.global_rank}: {found}", flush=True)
+
+
+SEEN: list[int] = []
+
+
+def main() -> None:
+    experiment = tiny_experiment(
+        schedule={"kind": "constant", "epochs": 1}, validation={"every_n_epochs": 1, "checkpoint_every": 100},
+        targets={"empty_prior": 20.0, "keep_truth": False}, data={"val_frames": 3},
+    )
+    real_trainer, real_gather = fit_module.make_trainer, validation_module.gather
+
+    def reporting(*args):
+        trainer = real_trainer(*args)
+        trainer.callbacks.append(Report())
+        return trainer
+
+    def counting(metrics, labels):
+        merged = real_gather(metrics, labels)
+        SEEN[:] = [merged[-1].frames]
+        return merged
+
+    fit_module.make_trainer, validation_module.gather = reporting, counting
+    fit_module.fit(experiment, Path(sys.argv[1]), machine=fit_module.Machine("cpu", devices=2), dataset=ToyScenes(4))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training with Lightning: experiments, data, the training loop, and what it leaves behind."""

@@ -1,0 +1,107 @@
+"""Lightning's view of the data: loaders of training items and validation frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+from torch.utils.data import DataLoader
+
+from pasco_core.data.datasets.dataset import Dataset
+from pasco_core.data.frame import Frame
+from pasco_core.errors import ConfigError
+from training.config import Experiment
+from training.features import cached_features
+from training.items import EpochSampler, TrainingItems, ValidationItems
+
+
+class SceneData(pl.LightningDataModule):
+    """Loaders over a dataset; where a training stopped within an epoch, the next one goes on with the item after.
+
+    Args:
+        experiment: what to load and how.
+        dataset: default: the one at ``experiment.data.root``.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset | None = None):
+        super().__init__()
+        self.experiment = experiment
+        self.dataset = dataset or _open(experiment)
+        if self.dataset.labels.n_classes != experiment.labels.n_classes:
+            raise ConfigError(
+                f"Expected data.labels to be those of the dataset, {self.dataset.labels.name}, "
+                f"got {experiment.labels.name}"
+            )
+        data = experiment.data
+        self.train_frames = self._frames(data.train_split, data.train_sequences)
+        self.val_frames = _spread(self._frames(data.val_split, data.val_sequences), data.val_frames)
+        self._sampler: EpochSampler | None = None
+        self._continue_from: tuple[int, int] | None = None
+
+    def train_dataloader(self) -> DataLoader:
+        """Items one by one."""
+        data, network = self.experiment.data, self.experiment.network
+        features = None
+        if network.in_channels > 8 and data.feature_cache:
+            features = cached_features(data.feature_cache)
+        with_scans = network.in_channels > 8 and features is None
+        rank, world = self._place()
+        items = TrainingItems(self.dataset, self.train_frames, self.experiment, features, with_scans)
+        self._sampler = EpochSampler(len(items), data.train_share, self.experiment.seed, rank, world)
+        if self._continue_from is not None:
+            self._sampler.continue_from(*self._continue_from)
+            self._continue_from = None
+        return self._loader(items, sampler=self._sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        """Frames one by one, each on one device only."""
+        return self._loader(ValidationItems(self.dataset, self.val_frames, *self._place()))
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the epoch is."""
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        return {"epoch": self.trainer.current_epoch, "done": progress.current.ready}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._continue_from = (int(state_dict["epoch"]), int(state_dict["done"]))
+
+    def _frames(self, split: str, sequences: Sequence[str]) -> list[Frame]:
+        if sequences:
+            return self.dataset.frames(sequences=list(sequences))
+        return self.dataset.frames(split or None)
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _loader(self, items: Any, **options: Any) -> DataLoader:
+        workers = self.experiment.data.workers
+        return DataLoader(
+            items, batch_size=None, num_workers=workers, persistent_workers=workers > 0,
+            multiprocessing_context="spawn" if workers else None, prefetch_factor=4 if workers else None,
+            worker_init_fn=_one_thread if workers else None, **options,
+        )
+
+
+def _one_thread(worker: int) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _open(experiment: Experiment) -> Dataset:
+    from pasco_core.data.datasets import open_dataset
+
+    data = experiment.data
+    if not data.root:
+        raise ConfigError("Expected a dataset to train on, got none; give --data ROOT or data.root in the experiment")
+    return open_dataset(data.root, data.truth_root or None)
+
+
+def _spread(frames: list[Frame], n: int) -> list[Frame]:
+    """At most n of the frames, evenly spread."""
+    if n == 0 or n >= len(frames):
+        return frames
+    return [frames[i] for i in np.linspace(0, len(frames) - 1, n).round().astype(int)]

@@ -1,0 +1,213 @@
+"""Items of training and validation: which scans come together, and what each subnet sees of its own.
+
+Whatever is random in an item is drawn from a generator seeded with (experiment's seed, epoch, index): an item does not
+depend on the worker that makes it, nor on the items before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from pasco_core.data.datasets.dataset import Dataset
+from pasco_core.data.datasets.training_item import SubnetTarget, subnet_target
+from pasco_core.data.frame import Frame, VoxelTruth
+from pasco_core.errors import DataError
+from pasco_core.geometry.rigid import warp_voxels
+from pasco_core.systems.pasco.point_inputs import check_points, point_inputs
+from pasco_core.systems.pasco.training_targets import network_target
+from pasco_core.systems.pasco.transforms import fixed_transforms, random_transforms
+from training.batch import TrainingBatch
+from training.config import Experiment
+
+_TRIES = 20
+
+
+class PointFeatures(Protocol):
+    """Where the point features of a frame come from."""
+
+    def __call__(self, frame: Frame, n_points: int) -> tuple[Tensor, Tensor]:
+        """Class probabilities (N, 19) and embedding (N, width) of all points of the frame's scan."""
+        ...
+
+
+@dataclass(frozen=True)
+class _View:
+    """One scan as one subnet sees it."""
+
+    features: Tensor
+    voxels: Tensor
+    target: SubnetTarget
+    frame: Frame
+    scan: Tensor
+    rows: Tensor
+
+
+class TrainingItems(TorchDataset):
+    """Item (epoch, index): the indexed scan and n - 1 other ones, in random order, each with a view of its own.
+
+    Args:
+        dataset: scans and truth.
+        frames: those to learn from.
+        experiment: seed, augmentation, number of subnets, kind of targets.
+        features: for networks that read point features and have them on disk.
+        with_scans: items carry whole scans, from which point features are made later.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        frames: Sequence[Frame],
+        experiment: Experiment,
+        features: PointFeatures | None = None,
+        with_scans: bool = False,
+    ):
+        if not frames:
+            raise DataError("Expected the training data to have frames with voxel truth, got none")
+        self._dataset, self._frames, self._experiment = dataset, list(frames), experiment
+        self._features, self._with_scans = features, with_scans
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, place: tuple[int, int]) -> TrainingBatch:
+        epoch, index = place
+        rng = np.random.default_rng([self._experiment.seed, epoch, index])
+        n = self._experiment.network.n_subnets
+        others = rng.choice(len(self._frames) - 1, n - 1, replace=len(self) < n) if len(self) > 1 else [0] * (n - 1)
+        chosen = [index, *((other + (other >= index)) % len(self) for other in others)]
+        rng.shuffle(chosen)
+        same_scan = self._experiment.augmentation.same_scan
+        if same_scan > 0 and rng.random() < same_scan:
+            chosen = [index] * n
+        transforms = self._transforms(rng)
+        views = [self._view(self._frames[i], transform, rng) for i, transform in zip(chosen, transforms)]
+        return TrainingBatch(
+            features=tuple(view.features for view in views),
+            voxels=tuple(view.voxels for view in views),
+            targets=tuple(network_target(view.target) for view in views),
+            frames=tuple(str(view.frame) for view in views),
+            seed=(epoch, index),
+            scans=tuple(view.scan for view in views) if self._with_scans else (),
+            rows=tuple(view.rows for view in views) if self._with_scans else (),
+        )
+
+    def _transforms(self, rng: np.random.Generator) -> list[np.ndarray]:
+        augmentation, n = self._experiment.augmentation, self._experiment.network.n_subnets
+        if augmentation.fixed_views:
+            return fixed_transforms(n)
+        return random_transforms(n, rng, augmentation.max_angle, augmentation.max_shift)
+
+    def _view(self, frame: Frame, transform: np.ndarray, rng: np.random.Generator) -> _View:
+        points = check_points(self._dataset.points(frame))
+        truth = self._dataset.truth(frame)
+        rows = np.flatnonzero(self._dataset.grid.contains(points[:, :3]))
+        warped = warp_voxels(self._dataset.grid.voxel_of(points[rows, :3]), transform, self._dataset.grid)
+        for _ in range(_TRIES):  # a crop may hold no point or nothing known
+            target = self._target(truth, transform, rng)
+            inside = target.keeps(warped)
+            kept = inside & (rng.random(len(rows)) >= self._experiment.augmentation.point_dropout)
+            if kept.any() and inside.any() and (target.semantics[1] != 255).any():
+                break
+        else:
+            raise DataError(f"Expected frame {frame} to have points in its known area, got none in {_TRIES} crops")
+        rows, warped = rows[kept], warped[kept]
+        return _View(
+            self._inputs(frame, points, rows), torch.from_numpy(warped), target, frame,
+            torch.from_numpy(points) if self._with_scans else torch.empty(0, 4), torch.from_numpy(rows),
+        )
+
+    def _target(self, truth: VoxelTruth, transform: np.ndarray, rng: np.random.Generator) -> SubnetTarget:
+        share = self._experiment.augmentation.crop
+        return subnet_target(
+            truth, transform, self._experiment.labels, self._dataset.grid, rng=rng,
+            crop_share=share if share < 1 else None,
+            swap_empty_and_unknown=self._experiment.targets.swapped_coarse_empty,
+        )
+
+    def _inputs(self, frame: Frame, points: np.ndarray, rows: np.ndarray) -> Tensor:
+        semantic = None
+        if self._features is not None:
+            probabilities, embedding = self._features(frame, len(points))
+            index = torch.from_numpy(rows)
+            semantic = probabilities[index], embedding[index]
+        return point_inputs(points[rows], self._dataset.grid, semantic).features
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """(epoch, index) of this device's items, in an order drawn anew for each epoch; can begin in the middle of one.
+
+    Every device gets the same number of items: what is missing to a multiple is filled up from the beginning, because
+    devices that train together must take the same number of steps.
+
+    Args:
+        n_items: in the data.
+        share: of them in one epoch.
+        seed: of the order.
+        rank, world: this device, and how many there are.
+    """
+
+    def __init__(self, n_items: int, share: float, seed: int, rank: int = 0, world: int = 1):
+        self._n_items, self._seed, self._rank, self._world = n_items, seed, rank, world
+        self._n_epoch = max(1, round(n_items * share))
+        self.epoch = 0
+        self._done = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        if epoch != self.epoch:
+            self._done = 0
+        self.epoch = epoch
+
+    def continue_from(self, epoch: int, done: int) -> None:
+        """The next iteration leaves out the first ``done`` items of ``epoch``, which were trained on already."""
+        self.epoch, self._done = epoch, done
+
+    def __len__(self) -> int:
+        return -(-self._n_epoch // self._world)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng([self._seed, self.epoch]).permutation(self._n_items)[: self._n_epoch]
+        padded = np.resize(order, len(self) * self._world)
+        mine = padded[self._rank :: self._world][self._done :]
+        self._done = 0
+        yield from ((self.epoch, int(index)) for index in mine)
+
+
+@dataclass(frozen=True)
+class ValidationItem:
+    """One frame as it is.
+
+    Args:
+        frame: its name.
+        points: (N, 4) float32.
+        truth: of its voxels.
+        number: of the frame in the validation data.
+    """
+
+    frame: Frame
+    points: np.ndarray
+    truth: VoxelTruth
+    number: int
+
+
+class ValidationItems(TorchDataset):
+    """This device's frames for validation: every frame on exactly one device, so that none counts twice."""
+
+    def __init__(self, dataset: Dataset, frames: Sequence[Frame], rank: int = 0, world: int = 1):
+        self._dataset = dataset
+        self._numbered = list(enumerate(frames))[rank::world]
+
+    def __len__(self) -> int:
+        return len(self._numbered)
+
+    def __getitem__(self, index: int) -> ValidationItem:
+        number, frame = self._numbered[index]
+        return ValidationItem(frame, self._dataset.points(frame), self._dataset.truth(frame), number)
