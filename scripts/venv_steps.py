@@ -19,7 +19,7 @@ from pathlib import Path
 from venv_checks import SetupError, check, check_disk, installed_gpu_torch, this_machine
 
 LAYOUT = 1  # raise it when a change of these steps makes existing environments unusable
-EXTRAS = "bag,dev"
+EXTRAS = "bag,dev,labels,sim,train"
 MESSAGE_INPUTS = ("CMakeLists.txt", "package.xml", "cmake/drop_foreign_include_paths.cmake", "msg/*.msg")
 PACKAGE_INPUTS = ("pyproject.toml", "requirements/*.txt")
 # Variables of another environment that would lead pip, cmake or a wheel's start-up hook out of this one.

@@ -25,6 +25,9 @@ from pasco_core.threads import wait_briefly
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("pasco_core.cli.infer", "complete the scene around one LiDAR scan: .npz, picture, summary"),
+    "eval": ("pasco_core.cli.eval", "evaluate a checkpoint on a dataset: tables, JSON and a report"),
+    "data": ("pasco_core.cli.data", "check, label, simulate and corrupt datasets"),
+    "train": ("pasco_core.cli.train", "train a network by an experiment file"),
     "convert": ("pasco_core.cli.convert", "turn the authors' checkpoint into a safe one of ours"),
     "bench": ("pasco_core.cli.bench", "measure every stage on this machine"),
     "demo": ("pasco_core.cli.demo", "run player, node and recorder on simulated or real scans"),

@@ -20,7 +20,7 @@ def test_the_page_lists_exactly_the_modules_that_exist(repository: Path):
     page = (repository / "docs" / "architecture.md").read_text(encoding="utf-8")
     present = {
         path.relative_to(repository).as_posix()
-        for folder in ("pasco_core", "pasco_ros", "scripts")
+        for folder in ("pasco_core", "pasco_ros", "scripts", "training")
         for path in (repository / folder).rglob("*.py")
         if path.name != "__init__.py"
     }

@@ -72,7 +72,9 @@ def test_it_asks_for_no_ros_package_and_keeps_heavy_packages_optional(wheel):
     metadata = Parser().parsestr(metadata_file(wheel, "METADATA"))
     requirements = metadata.get_all("Requires-Dist")
     required = [line for line in requirements if "extra ==" not in line]
-    assert {line.split(">")[0] for line in required} == {"torch", "numpy", "scipy", "safetensors", "pyyaml", "pillow"}
+    assert {line.split(">")[0] for line in required} == {
+        "torch", "numpy", "scipy", "safetensors", "pyyaml", "pillow", "tqdm",
+    }
     assert not any(line.startswith("ros-") for line in requirements)
     assert {"train", "bag", "sim", "viz", "labels", "export", "dev"} <= set(metadata.get_all("Provides-Extra"))
 
