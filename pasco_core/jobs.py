@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from ctypes import c_bool
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pasco_core.errors import ConfigError
 
@@ -81,11 +84,12 @@ def run_jobs(
     *,
     start: Callable[..., None] | None = None,
     start_arguments: tuple = (),
+    together: int = 1,
 ) -> Iterator[tuple[Item, Result]]:
     """``(item, function(item))`` of every item, as they are done; with one job in this process, in order.
 
     Processes are spawned, not forked: a fork after torch or Embree has started threads can hang. The first error ends
-    the run after the items that are already being worked on; so does leaving the iteration early.
+    the run after the items that are already being worked on; so do an interrupt and leaving the iteration early.
 
     Args:
         function: picklable when ``jobs`` > 1.
@@ -93,6 +97,8 @@ def run_jobs(
         jobs: processes.
         start: called once in each process before its first item, with ``start_arguments``.
         start_arguments: for ``start``.
+        together: so many items in a row are done by the same process, which can keep what they share; fewer where
+            some process would have nothing to do.
 
     Raises:
         ConfigError: ``jobs`` is not positive.
@@ -105,26 +111,86 @@ def run_jobs(
         for item in items:
             yield item, function(item)
         return
-    pool = ProcessPoolExecutor(
-        min(jobs, len(items)), mp_context=get_context("spawn"), initializer=start, initargs=start_arguments
-    )
+    crew = _Crew(min(jobs, len(items)), start, start_arguments)
     try:
-        yield from _as_completed(pool, function, items, ahead=2 * jobs)
+        yield from crew.results(function, items, together)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        crew.stop()
 
 
-def _as_completed(
-    pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item], ahead: int
-) -> Iterator[tuple[Item, Result]]:
-    """Keeps ``ahead`` items submitted, so that a list of millions costs no memory."""
-    waiting: dict[Future[Result], Item] = {}
-    left = iter(items)
-    while True:
-        for item in islice(left, max(0, ahead - len(waiting))):
-            waiting[pool.submit(function, item)] = item
-        if not waiting:
-            return
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield waiting.pop(future), future.result()
+class _Crew:
+    """Processes that are given items one by one, each of them its own row of items."""
+
+    def __init__(self, size: int, start: Callable[..., None] | None, start_arguments: tuple):
+        context = get_context("spawn")
+        self._stop = context.RawValue(c_bool, False)
+        told = (self._stop, start, start_arguments)
+        self._pools = [
+            ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=told) for _ in range(size)
+        ]
+
+    def results(
+        self, function: Callable[[Item], Result], items: Sequence[Item], together: int
+    ) -> Iterator[tuple[Item, Result]]:
+        """Keeps two items submitted to each process, and one when they run short, so that all end at the same time."""
+        size = max(1, min(together, -(-len(items) // len(self._pools))))
+        rows = (deque(items[first : first + size]) for first in range(0, len(items), size))
+        mine: list[deque[Item]] = [deque() for _ in self._pools]
+        waiting: dict[Future[Result], tuple[int, Item]] = {}
+        busy, left = [0] * len(self._pools), len(items)
+        while True:
+            for _ in range(2):  # first one each, then one more each
+                for worker, pool in enumerate(self._pools):
+                    mine[worker] = mine[worker] or next(rows, mine[worker])
+                    if mine[worker] and busy[worker] < (2 if left > 2 * len(self._pools) else 1):
+                        item = mine[worker].popleft()
+                        with _interrupts_held_back():  # a new process inherits that, and never sees one
+                            waiting[pool.submit(_do, function, item)] = worker, item
+                        busy[worker], left = busy[worker] + 1, left - 1
+            if not waiting:
+                return
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                worker, item = waiting.pop(future)
+                busy[worker] -= 1
+                yield item, future.result()
+
+    def stop(self) -> None:
+        """Ends the processes after the items that are being worked on."""
+        self._stop.value = True
+        for pool in self._pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools:
+            pool.shutdown(wait=True)
+
+
+_stopped: Any = None
+"""In a process of a crew: what says that no further item is to be begun."""
+
+
+def _begin(stopped: Any, start: Callable[..., None] | None, start_arguments: tuple) -> None:
+    """In a new process. An interrupt from the keyboard goes to all processes; only the first one answers it."""
+    global _stopped
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _stopped = stopped
+    if start is not None:
+        start(*start_arguments)
+
+
+def _do(function: Callable[[Item], Result], item: Item) -> Result:
+    if _stopped is not None and _stopped.value:
+        raise InterruptedError("Expected no further item after the end of a run, got one")  # nobody reads it
+    return function(item)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """SIGINT waits until the end, where the system can do that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
-from dataset_trees import scan
+from dataset_trees import SHAPE, scan
 
 from pasco_core.cli import main
+from pasco_core.data.datasets import Frame, VoxelTruth
 from pasco_core.data.datasets.check import check_dataset
+from pasco_core.data.datasets.instance_files import instance_path, write_instances
 
 
 def run(capsys, *arguments):
@@ -161,3 +164,74 @@ def test_an_empty_folder_is_answered_with_the_layouts(tmp_path, capsys):
 def test_help_shows_an_example(capsys):
     code, output = run(capsys, "--help")
     assert code == 0 and "pasco data check kitti/dataset --for eval" in output.out
+
+
+def test_voxel_files_of_the_first_release_are_told_from_their_scans(shared_data):
+    """The voxel files of the sample data lie one value late; moved back they lie on their scans."""
+    report = check_dataset(shared_data / "semantickitti")
+    found = [f for f in report.all_findings("warning") if "first release" in f.message]
+    assert {finding.sequence for finding in found} == {"00", "04", "05", "06", "08"}
+
+
+def damaged(report):
+    return {need.command: (need.frames, need.damaged) for need in report.needs}
+
+
+def test_damaged_frames_are_not_counted_for_the_commands_that_read_them(kitti, capsys):
+    folder = kitti / "sequences" / "00"
+    for path, size in (
+        ("velodyne/000000.bin", 7), ("velodyne/000002.bin", 7), ("voxels/000005.invalid", 100),
+        ("labels/000003.label", 4),
+    ):  # fmt: skip
+        (folder / path).write_bytes(bytes(size))
+    report = check_dataset(kitti)
+    assert damaged(report) == {
+        "infer": (10, 2), "replay": (10, 2), "eval": (2, 2), "train": (0, 2), "data instances": (3, 1),
+        "data voxels": (9, 3),
+    }  # fmt: skip
+    assert not needs(report)["train"][0]
+    code, output = run(capsys, kitti, "--for", "train")
+    assert code == 1 and "of all 2 frames a file is damaged or missing" in output.out
+    assert "2 more are damaged; needs scans" in output.out and "1 more is damaged; needs voxels" in output.out
+
+
+def test_damage_that_only_the_content_shows_counts_when_everything_is_read(kitti):
+    path = kitti / "sequences" / "08" / "velodyne" / "000005.bin"
+    np.full((20, 4), np.nan, "<f4").tofile(path)
+    assert damaged(check_dataset(kitti))["infer"] == (12, 0)
+    report = check_dataset(kitti, deep=True)
+    assert damaged(report)["infer"] == (11, 1) and damaged(report)["eval"] == (3, 1)
+    commands = {command["command"]: command for command in report.to_dict()["commands"]}
+    assert (commands["eval"]["frames"], commands["eval"]["damaged"]) == (3, 1)
+
+
+def test_damaged_kitti_360_files_are_found_by_the_frame_they_belong_to(kitti_360):
+    name = "2013_05_28_drive_0006_sync"
+    (kitti_360 / "data_3d_raw" / name / "velodyne_points" / "data" / "0000000010.bin").write_bytes(b"123")
+    (kitti_360 / "labels" / name / "000000_1_1.npy").write_bytes(b"123")
+    found = damaged(check_dataset(kitti_360))
+    assert found["infer"] == (3, 1) and found["eval"] == (2, 2) and found["data instances"] == (3, 1)
+
+
+@pytest.mark.parametrize("layout", ["kitti", "kitti_360"])
+def test_instance_files_older_than_their_voxel_labels_are_warned_of(layout, request):
+    root = request.getfixturevalue(layout)
+    name, label = ("00", "sequences/00/voxels/000005.label") if layout == "kitti" else (
+        "2013_05_28_drive_0006_sync", "labels/2013_05_28_drive_0006_sync/000005_1_1.npy")
+    path = instance_path(root, Frame(name, 5))
+    write_instances(path, VoxelTruth(np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint16)))
+    assert check_dataset(root).all_findings("warning") == []
+    os.utime(path, (1e9, 1e9))
+    report = check_dataset(root)
+    (warning,) = report.all_findings("warning")
+    assert report.ok and warning.path == str(path)
+    assert str(root / label) in warning.message and "`pasco data instances`" in warning.message
+
+
+def test_a_label_file_in_the_truth_folder_needs_its_own_invalid_file(kitti, tmp_path):
+    folder = tmp_path / "truth" / "sequences" / "00" / "voxels"
+    folder.mkdir(parents=True)
+    shutil.copy(kitti / "sequences" / "00" / "voxels" / "000005.label", folder)
+    report = check_dataset(kitti, tmp_path / "truth")
+    assert [finding.path for finding in report.all_findings("error")] == [str(folder / "000005.invalid")]
+    assert damaged(report)["eval"] == (3, 1)

@@ -113,6 +113,31 @@ def test_instance_files_go_before_voxel_files_and_the_truth_folder_before_the_ro
     assert dataset.truth(other).semantics.max() == 255  # from the voxel files of the root
 
 
+def test_voxel_labels_of_the_truth_folder_go_before_instance_files_of_the_root(kitti, kitti_360, tmp_path):
+    nothing = VoxelTruth(np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint16))
+    for root, frame, labels in ((kitti, Frame("00", 5), "sequences/00/voxels"), (kitti_360, Frame(DRIVE, 5), "labels")):
+        expected = open_dataset(root).truth(frame)
+        truth_root = tmp_path / f"truth_{root.name}"
+        shutil.copytree(root / labels, truth_root / labels)
+        write_instances(instance_path(root, frame), nothing)
+        assert (open_dataset(root).truth(frame).semantics == 0).all()
+        truth = open_dataset(root, truth_root).truth(frame)
+        assert np.array_equal(truth.semantics, expected.semantics) and truth.instances.max() > 0
+        write_instances(instance_path(truth_root, frame), nothing)
+        assert (open_dataset(root, truth_root).truth(frame).semantics == 0).all()
+
+
+def test_a_label_file_is_masked_by_the_invalid_file_beside_it_alone(kitti, tmp_path):
+    frame, folder = Frame("00", 5), tmp_path / "truth" / "sequences" / "00" / "voxels"
+    folder.mkdir(parents=True)
+    shutil.copy(kitti / "sequences" / "00" / "voxels" / "000005.label", folder)
+    dataset = open_dataset(kitti, tmp_path / "truth")
+    with pytest.raises(DataError, match=rf"{folder}/000005.invalid .*got nothing there"):
+        dataset.truth(frame)
+    np.packbits(np.zeros(SHAPE, bool)).tofile(folder / "000005.invalid")
+    assert (dataset.voxel_classes(frame) != 255).all()
+
+
 def test_scans_in_one_folder_and_labels_in_another_make_one_dataset(kitti, tmp_path):
     truth_root = tmp_path / "truth"
     for sequence in ("00", "08"):

@@ -106,11 +106,18 @@ def test_the_table_names_every_class_and_the_shares(kitti_360, capsys):
     [
         ([], 2, "either ROOT or --merge to be given, got neither"),
         (["{root}", "--merge", "{root}"], 2, "got both"),
-        (["{root}", "--split", "vall"], 2, "did you mean 'val'?"),
-        (["{root}", "--jobs", "0"], 2, "jobs to be at least 1, got 0"),
+        (["{root}", "--split", "vall"], 2, "one of train, val, test, all, got 'vall'; did you mean 'val'?"),
+        (["{root}", "--sequences", ","], 2, "--sequences: expected at least one name, got ','"),
+        (["{root}", "--jobs", "0"], 2, "--jobs to be at least 1, got 0"),
         (["--merge", "{root}/sequences/00/times.txt"], 1, "times.txt: "),
     ],
 )
 def test_wrong_use_is_one_line_and_an_exit_code(kitti, capsys, arguments, code, message):
     got, output = run(capsys, *(argument.format(root=kitti) for argument in arguments))
     assert got == code and message in output.err and "Traceback" not in output.err
+
+
+def test_all_splits_are_every_sequence_and_what_is_meant_by_default(kitti, capsys):
+    outputs = [run(capsys, kitti, "--json", *options)[1].out for options in ((), ("--split", "all"))]
+    assert outputs[0] == outputs[1] and json.loads(outputs[0])["frames"] == 4
+    assert "train, val, test or all (default: all)" in run(capsys, "--help")[1].out

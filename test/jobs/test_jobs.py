@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -82,3 +86,61 @@ def test_an_error_in_an_item_ends_the_run_with_that_error(jobs):
 def test_no_job_at_all_is_refused():
     with pytest.raises(ConfigError, match="jobs to be at least 1, got 0"):
         list(run_jobs(math.factorial, [1], jobs=0))
+
+
+def test_items_in_a_row_are_done_by_the_same_process():
+    items = [f"({i}, {_OWN_PROCESS})" for i in range(40)]
+    found = dict(result for _, result in run_jobs(eval, items, jobs=2, together=10))
+    assert len(found) == 40 and len(set(found.values())) == 2
+    for start in range(0, 40, 10):
+        assert len({found[i] for i in range(start, start + 10)}) == 1
+
+
+def test_rows_are_cut_where_some_process_would_have_nothing_to_do():
+    processes = [pid for _, pid in run_jobs(eval, [_OWN_PROCESS] * 4, jobs=2, together=50)]
+    assert sorted(processes.count(pid) for pid in set(processes)) == [2, 2]
+
+
+_SLOW_RUN = """
+import signal, sys, time
+from pathlib import Path
+from pasco_core.jobs import run_jobs
+
+def work(path):
+    path.with_suffix(".begun").touch()
+    time.sleep(0.4)
+    path.with_suffix(".done").touch()
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    try:
+        for _ in run_jobs(work, [Path(sys.argv[1]) / str(i) for i in range(40)], int(sys.argv[2]), together=20):
+            pass
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs the signals of POSIX")
+def test_an_interrupt_from_the_keyboard_ends_the_run_with_the_items_in_progress(tmp_path):
+    script, folder = tmp_path / "slow_run.py", tmp_path / "items"
+    script.write_text(_SLOW_RUN)
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder), "2"], start_new_session=True, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        while len(list(folder.glob("*.done"))) < 2:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        begun = len(list(folder.glob("*.begun")))
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and all its processes
+        _, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert process.returncode == 130 and errors == ""
+    assert len(list(folder.glob("*.begun"))) <= begun + 2  # one more each, taken up before the signal came
+    assert len(list(folder.glob("*.done"))) == len(list(folder.glob("*.begun")))  # what was in progress is whole

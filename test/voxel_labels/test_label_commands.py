@@ -11,7 +11,8 @@ import pytest
 from voxel_references import forward_poses, write_drive
 
 from pasco_core.cli import main
-from pasco_core.data.datasets import Frame, open_dataset
+from pasco_core.data.datasets import Frame, VoxelTruth, open_dataset
+from pasco_core.data.datasets.instance_files import instance_path, write_instances
 from pasco_core.data.datasets.voxel_files import write_bits, write_labels
 from pasco_core.geometry import KITTI_GRID
 
@@ -122,17 +123,23 @@ def test_labels_made_otherwise_and_files_of_others_are_never_mixed_or_overwritte
 
 def test_voxels_says_what_is_wrong_with_a_dataset_or_an_option(capsys, drive: Path, tmp_path: Path):
     folder, out = drive / "sequences" / "00", ("--out", tmp_path / "out")
+    labels_file = folder / "labels" / "000001.label"
     cases = [
         (("--frames", "5-3"), 2, "ascending ranges such as 0,5,100-200, got '5-3'"),
         (("--frames", "99"), 1, "labelled scans of the frames asked for, got none"),
         (("--sequences", "77"), 2, "sequence '77'"),
         (("--every", 0), 2, "--every to be at least 1, got 0"),
-        (("--ahead", -1), 2, "ahead to be at least 0"),
-        (("--jobs", 0), 2, "jobs to be at least 1"),
+        (("--ahead", -1), 2, "--ahead to be at least 0"),
+        (("--min-range", "nan"), 2, "--min-range to be at least 0 and finite, got nan"),
+        (("--jobs", 0), 2, "--jobs to be at least 1"),
+        (("--sequences", ","), 2, "expected at least one name"),
+        (("--out", labels_file), 2, f"--out to be a folder, or one that can be made, got {labels_file}, a file"),
+        (("--out", labels_file / "in"), 2, f"got {labels_file}, a file"),
     ]
     for options, expected_code, message in cases:
         code, _, error = run(capsys, "voxels", drive, *out, *options)
         assert code == expected_code and message in error, error
+    assert not (tmp_path / "out").exists()
     labels = folder / "labels" / "000000.label"
     whole = labels.read_bytes()
     for content, message in (
@@ -182,6 +189,17 @@ def test_instances_can_be_written_elsewhere_by_split_shard_and_processes(capsys,
     assert len(set(files(out, ".npz").values())) == 1
 
 
+def test_instances_are_computed_from_voxel_labels_and_never_taken_from_another_folder(capsys, labelled, tmp_path: Path):
+    """What is there in the root, such as the authors' instances, is not what another folder asked for."""
+    frame, out = Frame("08", 5), tmp_path / "out"
+    nothing = VoxelTruth(np.zeros(KITTI_GRID.shape, np.uint8), np.zeros(KITTI_GRID.shape, np.uint16))
+    write_instances(instance_path(labelled, frame), nothing)
+    assert run(capsys, "instances", labelled, "--out", out, "--split", "all")[0] == 0
+    with np.load(instance_path(out, frame), allow_pickle=False) as stored:
+        assert (stored["instances"] == 1).sum() == 10 * 5 * 4 - 1
+    assert len(files(out, ".npz")) == 4 and len(set(files(out, ".npz").values())) == 1
+
+
 def authors_folder(folder: Path) -> Path:
     (folder / "08").mkdir(parents=True)
     instances = np.zeros(KITTI_GRID.shape)
@@ -212,6 +230,8 @@ def test_instances_says_what_is_wrong_with_its_options_and_files(capsys, labelle
         ((labelled, "--labels", "kitti360"), 2, "--labels to come with --import-pickles"),
         ((labelled, "--import-pickles", labelled), 1, "got no such file"),
         ((labelled, "--split", "vall"), 2, "did you mean 'val'?"),
+        ((labelled, "--jobs", 0), 2, "--jobs to be at least 1, got 0"),
+        ((labelled, "--out", pickles / "08" / "000005_1_1.pkl"), 2, "000005_1_1.pkl, a file"),
         ((tmp_path / "nowhere",), 1, "nowhere"),
     ]
     for options, expected_code, message in cases:

@@ -97,10 +97,11 @@ def _groups(findings: list[Finding]) -> list[tuple[str, list[Finding]]]:
 
 
 def _needs(report: CheckReport) -> str:
-    rows = [
-        [need.command, need.possible, need.frames, f"needs {need.needs}" if need.possible else need.hint]
-        for need in report.needs
-    ]
+    rows = []
+    for need in report.needs:
+        said = f"needs {need.needs}" if need.possible else need.hint
+        more = f"{need.damaged:,} more {'is' if need.damaged == 1 else 'are'} damaged; " if need.possible else ""
+        rows.append([need.command, need.possible, need.frames, (more if need.damaged else "") + said])
     return table(["command", "can run", "frames", ""], rows)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, shard_of, with_progress
+from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, check_jobs, shard_of, with_progress
 from pasco_core.cli.text import as_json
 from pasco_core.errors import ConfigError
 
@@ -51,8 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 <= args.seed < 2**32:
         raise ConfigError(f"Expected --seed to be 0 to {2**32 - 1}, got {args.seed}")
-    if args.jobs < 1:
-        raise ConfigError(f"Expected --jobs to be at least 1, got {args.jobs}")
+    check_jobs(args)
     shard = shard_of(args)
     recipe = Recipe(args.corruption, args.level, args.seed, args.things_from_labels)
     corrupted = CorruptedDataset(args.root, args.out, recipe)
@@ -63,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     results = run_jobs(corrupted.write, todo, args.jobs)
     counts = [written for _, written in with_progress(results, len(todo), f"{args.corruption} {args.level}")]
     values = _values(args, counts, len(frames) - len(todo))
+    if not {frame.sequence for frame in everything} & set(corrupted.dataset.splits["val"]):
+        values["evaluate"] += " --split all"  # without it only sequences for validation are
     if args.picture and frames:
         values["picture"] = str(_draw(corrupted, frames[0]))
     print(as_json(values) if args.json else _text(args, values))

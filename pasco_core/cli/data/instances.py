@@ -8,12 +8,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, shard_of, with_progress
+from pasco_core.cli.jobs import (
+    add_job_arguments,
+    add_sequences_argument,
+    add_split_argument,
+    check_jobs,
+    check_output_folder,
+    shard_of,
+    split_of,
+    with_progress,
+)
 from pasco_core.cli.text import as_json
 from pasco_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pasco_core.data.datasets import Dataset
+    from pasco_core.data.datasets import Kitti360, SemanticKitti
     from pasco_core.data.frame import Frame, VoxelTruth
     from pasco_core.data.label_set import LabelSet
 
@@ -29,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                                                        "up first (default: ROOT)")
     add("--out", type=Path, metavar="DIR",
         help="where instances/<sequence>/<frame>.npz are written (default: --truth-root, else ROOT)")
-    add("--split", metavar="NAME", help="only the sequences of train, val or test")
+    add_split_argument(parser)
     add_sequences_argument(parser, "only these sequences")
     add("--import-pickles", type=Path, metavar="DIR",
         help="take the instances from the authors' <sequence>/<frame>_1_1.pkl in DIR; nothing in them is run")
@@ -61,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
     """Label what is not labelled yet, report."""
     from pasco_core.jobs import run_jobs
 
+    check_jobs(args)
+    if args.out is not None:
+        check_output_folder(args.out, "--out")
     _dataset.cache_clear()  # the files may have changed since another run in this process
     tasks = shard_of(args).of(_import_tasks(args) if args.import_pickles else _component_tasks(args))
     open_tasks = [task for task in tasks if not task.target.is_file()]
@@ -88,7 +100,7 @@ def _component_tasks(args: argparse.Namespace) -> list[_Task]:
         raise ConfigError("Expected a dataset ROOT, or --import-pickles DIR, got neither")
     if args.labels is not None:
         raise ConfigError("Expected --labels to come with --import-pickles; a dataset tells its own classes")
-    frames = open_dataset(args.root, args.truth_root).frames(args.split, args.sequences)
+    frames = open_dataset(args.root, args.truth_root).frames(split_of(args), args.sequences)
     out = _out(args)
     return [_Task(frame, args.root, instance_path(out, frame), args.truth_root) for frame in frames]
 
@@ -100,7 +112,7 @@ def _import_tasks(args: argparse.Namespace) -> list[_Task]:
     out, labels = _out(args), _label_set(args)
     if out is None:
         raise ConfigError("Expected --import-pickles to come with --out DIR or a dataset ROOT, got neither")
-    if args.split is not None:
+    if split_of(args) is not None:
         raise ConfigError("Expected --split to come with a dataset alone, got --import-pickles; name the --sequences")
     found = find_pickles(args.import_pickles)
     present = {frame.sequence for frame, _ in found}
@@ -126,7 +138,7 @@ def _label_set(args: argparse.Namespace) -> LabelSet:
 
 
 def _label(task: _Task) -> int:
-    """One frame; returns how many instances it has. Runs in the worker processes."""
+    """One frame, never from instances made before; returns how many instances it has. Runs in the worker processes."""
     from pasco_core.data.datasets.instance_files import write_instances
 
     truth = _truth(task)
@@ -136,18 +148,20 @@ def _label(task: _Task) -> int:
 
 def _truth(task: _Task) -> VoxelTruth:
     from pasco_core.data.voxel_labels.authors_pickles import read_authors_pickle
+    from pasco_core.data.voxel_labels.instances import label_instances
 
     if task.labels is not None:
         return read_authors_pickle(task.source, task.labels)
-    return _dataset(task.source, task.truth_root).truth(task.frame)
+    dataset = _dataset(task.source, task.truth_root)
+    return label_instances(dataset.voxel_classes(task.frame), dataset.labels.thing_ids)
 
 
 @lru_cache(maxsize=1)
-def _dataset(root: Path, truth_root: Path | None) -> Dataset:
+def _dataset(root: Path, truth_root: Path | None) -> SemanticKitti | Kitti360:
     """Opened once per process."""
     from pasco_core.data.datasets import open_dataset
 
-    return open_dataset(root, truth_root)
+    return open_dataset(root, truth_root)  # type: ignore[return-value]
 
 
 def _as_text(summary: dict) -> str:

@@ -9,24 +9,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, shard_of, with_progress
+from pasco_core.cli.jobs import (
+    add_job_arguments,
+    add_sequences_argument,
+    check_jobs,
+    check_output_folder,
+    shard_of,
+    with_progress,
+)
 from pasco_core.cli.text import as_json
 from pasco_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pasco_core.data.simulation.writers import Chunk, Sequence
+    from pasco_core.data.simulation.writers import Sequence
 
 _LAYOUTS = ("semantickitti", "kitti360")
 _SENSORS = ("hdl-64e", "os1-64", "vlp-32", "vlp-16")
-_CHUNK = 50  # frames in a row: neighbours share what the drive sees
+_IN_A_ROW = 50  # frames by the same process: neighbours share what the drive sees
 _RECIPE = "simulation.json"
+_OF_A_DATASET = (
+    "sequences", "dataset", "data_3d_raw", "data_2d_raw", "labels", "preprocess", "instances", "kitti_360_match.txt"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Output, how much, of what, share of the work."""
     add = parser.add_argument
     add("out", type=Path, metavar="OUT", help="folder of the dataset; frames that are there already are skipped")
-    add("--frames", type=int, required=True, metavar="N", help="length of a sequence, ten scans per second")
+    add("--frames", type=int, required=True, metavar="N",
+        help="length of a sequence, ten scans per second (at most 1,000,000)")
     add_sequences_argument(
         parser, "such as 00 01 08 (KITTI-360: 0006 0009); each is a town of its own (default: 00)", ["00"]
     )
@@ -35,9 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sensor", choices=_SENSORS, default="hdl-64e", help="default: hdl-64e, KITTI's")
     add("--images", action="store_true", help="also the left colour camera's images")
     add("--voxels-every", type=int, default=5, metavar="N",
-        help="voxel truth for every N-th scan, 0: none (default: 5)")
+        help="voxel truth for frames whose number is a multiple of N, 0: none (default: 5); SemanticKITTI's readers, "
+             "ours too, use only multiples of 5")
     add("--scans-every", type=int, default=1, metavar="N",
-        help="write only every N-th scan, for variety instead of a film (default: 1)")
+        help="write only frames whose number is a multiple of N, for variety instead of a film (default: 1)")
     add("--json", action="store_true", help="print the summary as JSON")
     add_job_arguments(parser)
     parser.epilog = (
@@ -52,30 +64,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate this share, and say how fast."""
-    from pasco_core.data.simulation.writers import write_chunk
+    from pasco_core.data.simulation.writers import write_frame
     from pasco_core.jobs import run_jobs
 
     started = time.perf_counter()
-    sequences = _sequences(args)
+    _check(args)
     shard = shard_of(args)
+    sequences = _sequences(args)
     _prepare(args, sequences)
-    chunks = shard.of([c for sequence in sequences for c in _chunks(sequence)])
-    asked = sum(len(chunk.frames) for chunk in chunks)
-    todo = list(_unfinished(chunks, args.jobs))
-    total = sum(len(chunk.frames) for chunk in todo)
-    results = run_jobs(write_chunk, todo, args.jobs)
-    frames = (frame for _, count in results for frame in range(count))
-    written = sum(1 for _ in with_progress(frames, total, "simulate"))
-    values = _values(args, sequences, written, asked - written, time.perf_counter() - started)
+    rows = shard.of([row for sequence in sequences for row in _rows(sequence)])
+    asked = [frame for row in rows for frame in row]
+    todo = [(sequence, frame) for sequence, frame in asked if not sequence.is_written(frame)]
+    results = run_jobs(write_frame, todo, args.jobs, together=_IN_A_ROW)
+    written = sum(1 for _ in with_progress(results, len(todo), "simulate"))
+    values = _values(args, sequences, written, len(asked) - written, time.perf_counter() - started)
     print(as_json(values) if args.json else _text(values))
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be wrong is said before the folder is claimed."""
+    from pasco_core.data.simulation.writers import MAX_FRAMES
+
+    if not 0 <= args.seed < 2**32:
+        raise ConfigError(f"Expected --seed to be 0 to {2**32 - 1}, got {args.seed}")
+    if not 1 <= args.frames <= MAX_FRAMES:
+        raise ConfigError(
+            f"Expected --frames to be 1 to {MAX_FRAMES:,}, because files are numbered in six digits, got {args.frames}"
+        )
+    for option, least in (("voxels_every", 0), ("scans_every", 1)):
+        value = getattr(args, option)
+        if value < least:
+            none = " (none) or more" if least == 0 else " or more"
+            raise ConfigError(f"Expected --{option.replace('_', '-')} to be {least}{none}, got {value}")
+    check_jobs(args)
+    check_output_folder(args.out, "OUT")
 
 
 def _sequences(args: argparse.Namespace) -> list[Sequence]:
     from pasco_core.data.simulation.writers import LAYOUTS, Sequence
 
-    if not 0 <= args.seed < 2**32:
-        raise ConfigError(f"Expected --seed to be 0 to {2**32 - 1}, got {args.seed}")
     names = [LAYOUTS[args.layout].sequence_name(text) for text in args.sequences]
     if len(set(names)) < len(names):
         raise ConfigError(f"Expected --sequences to name each one once, got {' '.join(args.sequences)}")
@@ -96,7 +124,6 @@ def _prepare(args: argparse.Namespace, sequences: list[Sequence]) -> None:
     from pasco_core.atomic_write import atomic_write
     from pasco_core.data.simulation.writers import kitti_360, semantic_kitti
 
-    args.out.mkdir(parents=True, exist_ok=True)
     recipe = {"seed": args.seed, "layout": args.layout, "sensor": args.sensor}
     path = args.out / _RECIPE
     known = _recipe(path)
@@ -106,6 +133,13 @@ def _prepare(args: argparse.Namespace, sequences: list[Sequence]) -> None:
                 f"Expected {args.out} to be continued with {name} {known.get(name)!r}, as {_RECIPE} there says, "
                 f"got {value!r}"
             )
+    foreign = next((args.out / name for name in _OF_A_DATASET if (args.out / name).exists()), None)
+    if not known and foreign is not None:
+        raise ConfigError(
+            f"Expected {args.out} to hold no dataset, or one that was simulated there, got {foreign} without {_RECIPE}"
+        )
+    sequences[0].drive()  # says what is missing to simulate at all
+    args.out.mkdir(parents=True, exist_ok=True)
     frames = {**known.get("frames", {})}
     for sequence in sequences:
         frames[sequence.name] = max(sequence.n_frames, frames.get(sequence.name, 0))
@@ -131,24 +165,10 @@ def _recipe(path: Path) -> dict[str, Any]:
     return values
 
 
-def _chunks(sequence: Sequence) -> Iterator[Chunk]:
+def _rows(sequence: Sequence) -> Iterator[list[tuple[Sequence, int]]]:
     """Frames in a row, the same however the work is shared."""
-    from pasco_core.data.simulation.writers import Chunk
-
-    for start in range(0, len(sequence.frames), _CHUNK):
-        yield Chunk(sequence, tuple(sequence.frames[start : start + _CHUNK]))
-
-
-def _unfinished(chunks: list[Chunk], jobs: int) -> Iterator[Chunk]:
-    """What is not written yet, in as many pieces as there are jobs or more."""
-    from pasco_core.data.simulation.writers import Chunk
-
-    todo = [(c.sequence, [f for f in c.frames if not c.sequence.is_written(f)]) for c in chunks]
-    total = sum(len(frames) for _, frames in todo)
-    size = max(1, min(_CHUNK, -(-total // max(jobs, 1))))
-    for sequence, frames in todo:
-        for start in range(0, len(frames), size):
-            yield Chunk(sequence, tuple(frames[start : start + size]))
+    for start in range(0, len(sequence.frames), _IN_A_ROW):
+        yield [(sequence, frame) for frame in sequence.frames[start : start + _IN_A_ROW]]
 
 
 def _values(

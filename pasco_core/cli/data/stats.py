@@ -7,7 +7,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, shard_of, with_progress
+from pasco_core.cli.jobs import (
+    add_job_arguments,
+    add_sequences_argument,
+    add_split_argument,
+    check_jobs,
+    shard_of,
+    split_of,
+    with_progress,
+)
 from pasco_core.cli.text import as_json, table
 from pasco_core.errors import ConfigError, DataError
 
@@ -20,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("root", type=Path, nargs="?", metavar="ROOT", help="dataset in the SemanticKITTI or SSCBench-KITTI-360 layout")
     add("--truth-root", type=Path, metavar="DIR", help="another folder of the same layout with the labels")
-    add("--split", help="train, val or test (default: every sequence)")
+    add_split_argument(parser)
     add_sequences_argument(parser, "only these sequences, such as 08")
     add("--swap-empty-and-unknown", action="store_true",
         help="count strides 2 and 4 as the published frequencies were, with empty and unknown blocks swapped")
@@ -50,8 +58,9 @@ def _counted(args: argparse.Namespace) -> Statistics:
     from pasco_core.data.datasets.statistics import FrameCounter, add_all
     from pasco_core.jobs import run_jobs
 
+    check_jobs(args)
     dataset = open_dataset(args.root, args.truth_root)
-    frames = shard_of(args).of(dataset.frames(args.split, args.sequences))
+    frames = shard_of(args).of(dataset.frames(split_of(args), args.sequences))
     count = FrameCounter(args.root, args.truth_root, args.swap_empty_and_unknown)
     done = run_jobs(count, frames, args.jobs)
     return add_all(dataset.labels, (part for _, part in with_progress(done, len(frames), "counting")))

@@ -9,7 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, shard_of, with_progress
+from pasco_core.cli.jobs import (
+    add_job_arguments,
+    add_sequences_argument,
+    check_jobs,
+    check_output_folder,
+    shard_of,
+    with_progress,
+)
 from pasco_core.cli.text import as_json, table
 from pasco_core.errors import ConfigError, DataError
 
@@ -82,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     from pasco_core.data.voxel_labels.recipe import claim
     from pasco_core.jobs import run_jobs
 
+    _check(args)
     for cached in (_dataset, _cached_labelled_scans, _scan):
         cached.cache_clear()  # the files may have changed since another run in this process
     tasks = _tasks(args)
@@ -97,6 +105,18 @@ def run(args: argparse.Namespace) -> int:
                "out": str(args.out), "shares": _mean_shares(shares)}
     print(as_json(summary) if args.json else _as_text(summary))
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be wrong with the options is said by their names."""
+    for option in ("ahead", "behind", "within", "sight_spacing", "min_range"):
+        value = getattr(args, option)
+        if not 0 <= value < float("inf"):
+            raise ConfigError(f"Expected --{option.replace('_', '-')} to be at least 0 and finite, got {value}")
+    if args.every < 1:
+        raise ConfigError(f"Expected --every to be at least 1, got {args.every}")
+    check_jobs(args)
+    check_output_folder(args.out, "--out")
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -115,8 +135,6 @@ def _tasks(args: argparse.Namespace) -> list[_Task]:
     from pasco_core.data.frame import Frame
     from pasco_core.data.voxel_labels.make_labels import LabelOptions
 
-    if args.every < 1:
-        raise ConfigError(f"Expected --every to be at least 1, got {args.every}")
     options = LabelOptions(args.behind, args.ahead, args.within, args.moving, args.free_space, args.sight_spacing,
                            args.min_range)
     dataset, out = _dataset(args.root), sequences_root(args.out)

@@ -91,9 +91,14 @@ def write_poses(path: str | os.PathLike[str], poses: np.ndarray, calibration: Ca
     poses = np.asarray(poses, np.float64)
     if poses.ndim != 3 or poses.shape[1:] != (4, 4) or not np.isfinite(poses).all():
         raise DataError(f"Expected the poses for {path} to be finite (N, 4, 4), got shape {poses.shape}")
-    cameras = calibration.tr @ poses @ np.linalg.inv(calibration.tr)
     with atomic_write(path) as temporary:
-        temporary.write_text("".join(f"{_numbers(camera)}\n" for camera in cameras), encoding="ascii")
+        temporary.write_text("".join(pose_lines(poses, calibration)), encoding="ascii")
+
+
+def pose_lines(poses: np.ndarray, calibration: Calibration) -> list[str]:
+    """The lines of a ``poses.txt`` for LiDAR poses (N, 4, 4): camera-0 poses, 12 numbers each."""
+    cameras = calibration.tr @ poses @ np.linalg.inv(calibration.tr)
+    return [f"{_numbers(camera)}\n" for camera in cameras]
 
 
 def read_times(path: str | os.PathLike[str]) -> np.ndarray:
@@ -113,7 +118,12 @@ def write_times(path: str | os.PathLike[str], seconds: np.ndarray) -> None:
         OSError: the folder is missing, not writable or full.
     """
     with atomic_write(path) as temporary:
-        temporary.write_text("".join(f"{second:.6e}\n" for second in seconds), encoding="ascii")
+        temporary.write_text("".join(time_lines(seconds)), encoding="ascii")
+
+
+def time_lines(seconds: np.ndarray) -> list[str]:
+    """The lines of a ``times.txt`` for the time of each scan."""
+    return [f"{second:.6e}\n" for second in seconds]
 
 
 def _matrix(text: str, where: str) -> np.ndarray:

@@ -47,16 +47,16 @@ def check_dataset(
         match, report.findings = check_match(dataset)
         for name in progress(names, len(names), "sequences"):
             report.sequences.append(check_kitti_360(dataset, name, match))
-        report.needs = kitti_360_needs(report.sequences)
     elif isinstance(dataset, SemanticKitti):
         for name in progress(names, len(names), "sequences"):
             report.sequences.append(check_semantic_kitti(dataset, name))
-        report.needs = semantic_kitti_needs(report.sequences)
     if not names:
         message = f"Expected {dataset.root} to hold sequences, got none"
         report.findings.append(Finding(ERROR, "", "missing", str(dataset.root), message))
     if deep:
         _read_everything(report, dataset, jobs, progress)
+    needs = kitti_360_needs if isinstance(dataset, Kitti360) else semantic_kitti_needs
+    report.needs = needs(report.sequences)
     return report
 
 

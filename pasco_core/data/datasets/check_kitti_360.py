@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pasco_core.data.datasets.check_report import ERROR, NOTE, WARNING, Finding, SequenceReport, numbers
-from pasco_core.data.datasets.check_rules import check_names, check_not_empty, check_orphans, check_rows
+from pasco_core.data.datasets.check_rules import check_age, check_names, check_not_empty, check_orphans, check_rows
 from pasco_core.data.datasets.instance_files import FOLDER as INSTANCES
 from pasco_core.data.datasets.kitti_360 import LABEL_ENDING, Kitti360, same_sequence
 from pasco_core.data.datasets.kitti_360_match import Match
@@ -48,6 +50,7 @@ def check_kitti_360(dataset: Kitti360, name: str, match: Match) -> SequenceRepor
         check_rows(report, "scan", file, SCAN_ROW, SCAN_RULE)
     raw_scans = match.raw_scans.get(name, {})
     frames = {frame for frame, raw in raw_scans.items() if raw in scans}
+    report.files["scan"] = {frame: (str(scans[raw_scans[frame]].path),) for frame in sorted(frames)}
     report.counts.update({"scans": len(scans), "matched frames": len(frames)})
     _check_labels(report, dataset, raw_scans, frames)
     return report
@@ -56,10 +59,18 @@ def check_kitti_360(dataset: Kitti360, name: str, match: Match) -> SequenceRepor
 def _check_labels(report: SequenceReport, dataset: Kitti360, raw_scans: dict[int, int], frames: set[int]) -> None:
     labels: dict = {}
     instances: dict = {}
-    for folder in reversed(dataset.label_folders()):  # what is in the truth folder counts
-        labels.update(Listing.of(folder / report.name).numbered(LABEL_ENDING))
-    for root in dict.fromkeys((dataset.root, dataset.truth_root)):
-        instances.update(Listing.of(root / INSTANCES / report.name).numbered(".npz"))
+    first: dict[int, Path] = {}  # frame → the file with its truth
+    for root in dict.fromkeys((dataset.root, dataset.truth_root)):  # what is in the truth folder counts
+        own = Listing.of(root / INSTANCES / report.name).numbered(".npz")
+        for folder in reversed(dataset.label_folders(root)):
+            found = Listing.of(folder / report.name).numbered(LABEL_ENDING)
+            labels.update(found)
+            first.update({index: file.path for index, file in found.items()})
+        instances.update(own)
+        first.update({index: file.path for index, file in own.items()})
+    check_age(report, {i: file for i, file in instances.items() if first[i] == file.path}, labels)
+    report.files["classes"] = {index: (str(file.path),) for index, file in labels.items()}
+    report.files["truth"] = {index: (str(path),) for index, path in first.items()}
     report.counts.update({"voxel labels": len(labels), "instance labels": len(instances)})
     for file in labels.values():
         try:

@@ -2,57 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from pasco_core.data.datasets.check_report import Need, SequenceReport
+
+_SCAN, _POINT_LABELS, _CLASSES, _TRUTH = "scan", "point labels", "classes", "truth"
+"""Kinds of files in a sequence's report."""
 
 
 def semantic_kitti_needs(sequences: Sequence[SequenceReport]) -> list[Need]:
     """The commands on a dataset in SemanticKITTI's layout."""
     labelled = [s for s in sequences if s.counts["point labels"]]
-    posed = sum(min(s.counts["scans"], s.counts["point labels"]) for s in labelled if s.posed)
+    posed = [(s, s.files[_SCAN].keys() & s.files[_POINT_LABELS].keys()) for s in labelled if s.posed]
     hint = "no calib.txt, or no poses.txt that reaches the last scan" if labelled else "no labels/*.label"
-    voxels = Need("data voxels", "scans, point labels, calib.txt, poses.txt", posed, "" if posed else hint)
-    make = "make them with `pasco data voxels`" if posed else "get voxels/ from the SSC download of SemanticKITTI"
+    voxels = _need("data voxels", "scans, point labels, calib.txt, poses.txt", posed, (_SCAN, _POINT_LABELS), hint)
+    download = "get voxels/ from the SSC download of SemanticKITTI"
+    make = "make them with `pasco data voxels`" if voxels.frames else download
     truth = "voxels/*.label and *.invalid, or instance labels"
-    classes = sum(s.counts["voxels .label"] for s in sequences)
     missing = f"no voxels/*.label: {make}"
+    classes = [(s, s.truth & s.files[_CLASSES].keys()) for s in sequences]
     return [
         *_common(sequences, truth, missing),
-        Need("data instances", "voxels/*.label and *.invalid", classes, "" if classes else missing),
+        _need("data instances", "voxels/*.label and *.invalid", classes, (_CLASSES,), missing),
         voxels,
     ]
 
 
 def kitti_360_needs(sequences: Sequence[SequenceReport]) -> list[Need]:
     """The commands on a dataset in SSCBench-KITTI-360's layout."""
-    classes = sum(s.counts["voxel labels"] for s in sequences)
     missing = "no labels/<sequence>/*_1_1.npy: they are part of SSCBench-KITTI-360"
+    classes = [(s, frozenset(s.files[_CLASSES])) for s in sequences]
     return [
         *_common(sequences, "labels/*/*_1_1.npy or instance labels, kitti_360_match.txt", missing),
-        Need("data instances", "labels/*/*_1_1.npy", classes, "" if classes else missing),
+        _need("data instances", "labels/*/*_1_1.npy", classes, (_CLASSES,), missing),
         Need("data voxels", "point labels, which this layout has not", 0, "only for the SemanticKITTI layout"),
     ]
 
 
 def _common(sequences: Sequence[SequenceReport], truth: str, missing_truth: str) -> list[Need]:
-    scans = sum(s.counts.get("matched frames", s.counts["scans"]) for s in sequences)
-    splits = ("train", "val", "test", "")
-    usable = {split: sum(len(s.usable) for s in sequences if s.split == split) for split in splits}
-    no_scan = "" if scans else "no scans"
-    with_truth = sum(usable.values())
+    scans = [(s, frozenset(s.files[_SCAN])) for s in sequences]
+    usable = [(s, s.usable) for s in sequences]
+    training = [(s, s.usable) for s in sequences if s.split == "train"]
+    validation = any(s.usable for s in sequences if s.split == "val")
     if any(s.truth for s in sequences):
         missing_truth = "no scan for any frame with voxel truth"
-    no_truth = no_scan or missing_truth
-    no_training = "no such frame in a training sequence" if with_truth else no_truth
+    no_truth = missing_truth if any(frames for _, frames in scans) else "no scans"
+    some = any(frames for _, frames in usable)
+    no_training = "no such frame in a training sequence" if some else no_truth
+    no_validation = "" if validation or not any(frames for _, frames in training) else " (none for validation)"
+    both = (_SCAN, _TRUTH)
     return [
-        Need("infer", "scans", scans, no_scan),
-        Need("replay", "scans", scans, no_scan),
-        Need("eval", f"scans and {truth}", with_truth, "" if with_truth else no_truth),
-        Need("train", f"the same in training sequences{_validation(usable)}", usable["train"],
-             "" if usable["train"] else no_training),
+        _need("infer", "scans", scans, (_SCAN,), "no scans"),
+        _need("replay", "scans", scans, (_SCAN,), "no scans"),
+        _need("eval", f"scans and {truth}", usable, both, no_truth),
+        _need("train", f"the same in training sequences{no_validation}", training, both, no_training),
     ]
 
 
-def _validation(usable: dict[str, int]) -> str:
-    return "" if usable["val"] or not usable["train"] else " (none for validation)"
+def _need(
+    command: str, needs: str, frames: Sequence[tuple[SequenceReport, Set[int]]], kinds: tuple[str, ...], hint: str
+) -> Need:
+    """Counts the frames, those with a damaged file apart.
+
+    Args:
+        frames: of each sequence.
+        kinds: of the files that the command reads.
+        hint: what to do where there is no frame.
+    """
+    total = sum(len(found) for _, found in frames)
+    damaged = sum(len(report.damaged(found, *kinds)) for report, found in frames)
+    if total and total == damaged:
+        hint = f"of all {total} frames a file is damaged or missing"
+    return Need(command, needs, total - damaged, "" if total > damaged else hint, damaged)

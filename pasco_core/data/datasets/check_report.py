@@ -17,7 +17,7 @@ class Finding:
     Args:
         level: "error": damaged or missing beside what is there; "warning": left unused; "note": worth knowing.
         sequence: where, "" = the dataset as a whole.
-        kind: "missing", "size", "content", "orphan" or "unused".
+        kind: "missing", "size", "content", "orphan", "unused", "stale" or "first release".
         path: the file.
         message: the whole sentence, with file, rule and value.
     """
@@ -40,6 +40,7 @@ class SequenceReport:
         truth: numbers of the frames with voxel truth.
         usable: numbers of the frames with voxel truth and a scan.
         posed: whether calibration and poses are there and cover the scans.
+        files: what → frame → the files that are read for it, also those that should be there and are not.
         findings: what is not as it should be.
     """
 
@@ -49,7 +50,14 @@ class SequenceReport:
     truth: frozenset[int] = frozenset()
     usable: frozenset[int] = frozenset()
     posed: bool = False
+    files: dict[str, dict[int, tuple[str, ...]]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+
+    def damaged(self, frames: Iterable[int], *kinds: str) -> frozenset[int]:
+        """Those of the frames for which a file of these kinds is damaged or missing."""
+        broken = {finding.path for finding in self.findings if finding.level == ERROR}
+        files = [self.files.get(kind, {}) for kind in kinds] if broken else []
+        return frozenset(f for f in frames if any(path in broken for of in files for path in of.get(f, ())))
 
     def add(self, level: str, kind: str, path: Path, message: str) -> None:
         """Notes one more finding."""
@@ -63,14 +71,16 @@ class Need:
     Args:
         command: such as "eval".
         needs: what it reads, in words.
-        frames: how many frames it would work on.
+        frames: how many frames it would work on, none of them damaged.
         hint: what to do where that is none, else "".
+        damaged: how many more frames are there, of which a file that it reads is damaged or missing.
     """
 
     command: str
     needs: str
     frames: int
     hint: str = ""
+    damaged: int = 0
 
     @property
     def possible(self) -> bool:
@@ -125,7 +135,7 @@ class CheckReport:
             ],
             "commands": [
                 {"command": n.command, "needs": n.needs, "possible": n.possible, "frames": n.frames,
-                 "hint": n.hint or None}
+                 "damaged": n.damaged, "hint": n.hint or None}
                 for n in self.needs
             ],
             "findings": [vars(finding) for finding in self.all_findings()],

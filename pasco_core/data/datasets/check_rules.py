@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pasco_core.data.datasets.check_report import ERROR, NOTE, WARNING, SequenceReport
+from pasco_core.data.datasets.check_report import ERROR, NOTE, WARNING, SequenceReport, numbers
 from pasco_core.data.datasets.listing import UNREADABLE, Listing, NumberedFile
 
 Files = Mapping[int, NumberedFile]
@@ -46,6 +46,19 @@ def check_orphans(report: SequenceReport, what: str, files: Files, wanted: Colle
     for index in sorted(set(files) - set(wanted)):
         path = files[index].path
         report.add(WARNING, "orphan", path, f"Expected {what} {path} to have its {owner}, got none: it is not used")
+
+
+def check_age(report: SequenceReport, instances: Files, labels: Files) -> None:
+    """Instance labels that are older than the voxel labels they go before are a warning: they may be of others."""
+    older = [i for i in sorted(instances.keys() & labels.keys()) if instances[i].written < labels[i].written]
+    if older:
+        path = instances[older[0]].path
+        message = (
+            f"Expected instance labels {path} to be newer than {labels[older[0]].path}, whose classes they replace, "
+            f"got older ones for {numbers(older)}: if the voxel labels have changed, remove them and run "
+            "`pasco data instances` again"
+        )
+        report.add(WARNING, "stale", path, message)
 
 
 def check_names(report: SequenceReport, listing: Listing, endings: tuple[str, ...], digits: int = 6) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pasco_core.data.datasets.calibration import read_times
-from pasco_core.data.datasets.check_report import ERROR, NOTE, SequenceReport, numbers
+from pasco_core.data.datasets.check_report import ERROR, NOTE, WARNING, SequenceReport, numbers
 from pasco_core.data.datasets.check_rules import (
     Files,
+    check_age,
     check_names,
     check_not_empty,
     check_orphans,
@@ -20,6 +22,8 @@ from pasco_core.data.datasets.listing import Listing
 from pasco_core.data.datasets.scans import SCAN_ROW, SCAN_RULE
 from pasco_core.data.datasets.semantic_kitti import FRAME_STEP, SemanticKitti
 from pasco_core.data.datasets.voxel_files import BIT_ENDINGS, bits_size, labels_size
+from pasco_core.data.frame import Frame
+from pasco_core.data.voxel_labels.first_release import is_first_release
 from pasco_core.errors import DataError
 
 _VOXEL_ENDINGS = (*BIT_ENDINGS, ".label")
@@ -40,6 +44,7 @@ def check_semantic_kitti(dataset: SemanticKitti, name: str) -> SequenceReport:
     for file in scans.values():
         check_rows(report, "scan", file, SCAN_ROW, SCAN_RULE)
     report.counts["scans"] = len(scans)
+    report.files["scan"] = {index: (str(file.path),) for index, file in scans.items()}
     _check_point_labels(report, folder, scans)
     _check_voxels(report, dataset, scans)
     _check_images(report, folder, scans)
@@ -52,6 +57,7 @@ def _check_point_labels(report: SequenceReport, folder: Path, scans: Files) -> N
     check_names(report, listing, (".label",))
     labels = listing.numbered(".label")
     report.counts["point labels"] = len(labels)
+    report.files["point labels"] = {index: (str(file.path),) for index, file in labels.items()}
     for index in labels.keys() & scans.keys():
         points, rest = divmod(scans[index].size, SCAN_ROW)
         if rest == 0:
@@ -64,13 +70,16 @@ def _check_point_labels(report: SequenceReport, folder: Path, scans: Files) -> N
 def _check_voxels(report: SequenceReport, dataset: SemanticKitti, scans: Files) -> None:
     found: dict[str, dict] = {ending: {} for ending in _VOXEL_ENDINGS}
     instances: dict = {}
-    roots = list(dict.fromkeys((dataset.root, dataset.truth_root)))  # what is in the truth folder counts
-    for root in roots:
+    first: dict[int, Path] = {}  # frame → the file with its truth
+    for root in dict.fromkeys((dataset.root, dataset.truth_root)):  # what is in the truth folder counts
         listing = Listing.of(root / "sequences" / report.name / "voxels")
         check_names(report, listing, _VOXEL_ENDINGS)
         for ending in _VOXEL_ENDINGS:
             found[ending].update(listing.numbered(ending))
-        instances.update(Listing.of(root / INSTANCES / report.name).numbered(".npz"))
+        own = Listing.of(root / INSTANCES / report.name).numbered(".npz")
+        instances.update(own)
+        for files in (listing.numbered(".label"), own):
+            first.update({index: file.path for index, file in files.items()})
     for ending, files in found.items():
         report.counts[f"voxels {ending}"] = len(files)
         size = labels_size() if ending == ".label" else bits_size()
@@ -81,21 +90,56 @@ def _check_voxels(report: SequenceReport, dataset: SemanticKitti, scans: Files) 
     for file in instances.values():
         check_not_empty(report, "instance labels", file)
     check_orphans(report, "instance labels", instances, scans, "scan")
+    check_age(report, {i: file for i, file in instances.items() if first[i] == file.path}, found[".label"])
     report.counts["instance labels"] = len(instances)
-    _note_truth(report, found, instances, scans)
+    _check_release(report, dataset, sorted(found[".bin"].keys() & scans.keys()))
+    report.files["classes"] = {index: _with_invalid(file.path) for index, file in found[".label"].items()}
+    report.files["truth"] = {
+        index: _with_invalid(path) if path.suffix == ".label" else (str(path),) for index, path in first.items()
+    }
+    _note_truth(report, first, scans)
 
 
-def _note_truth(report: SequenceReport, voxels: dict[str, dict], instances: Files, scans: Files) -> None:
-    """Which frames have voxel truth, by the rules of ``SemanticKitti.truth``."""
-    labels = voxels[".label"]
-    for index in sorted(labels.keys() - voxels[".invalid"].keys() - instances.keys()):
-        require(report, "voxel file", labels[index].path.with_suffix(".invalid"), ".label file")
-    between = [index for index in labels.keys() | instances.keys() if index % FRAME_STEP]
+def _with_invalid(label: Path) -> tuple[str, str]:
+    return str(label), str(label.with_suffix(".invalid"))
+
+
+def _check_release(report: SequenceReport, dataset: SemanticKitti, indices: list[int]) -> None:
+    """Whether the sequence's voxel files lie where its scans are: those of the first release are one value late."""
+    if not indices:
+        return
+    frame = Frame(report.name, indices[0])
+    path = dataset.voxel_path(frame, ".bin")
+    try:
+        late = is_first_release(dataset.voxel_mask(frame, ".bin"), dataset.points(frame)[:, :3], dataset.grid)
+    except DataError:  # damaged, which --deep names, or made in another way
+        return
+    if late:
+        message = (
+            f"Expected the voxels of {path} to lie on the scan, got all of them one value late, as in SemanticKITTI's "
+            "first release: download the voxel files again (mended in August 2020)"
+        )
+        report.add(WARNING, "first release", path, message)
+
+
+def _note_truth(report: SequenceReport, first: dict[int, Path], scans: Files) -> None:
+    """Which frames have voxel truth, by the rules of ``SemanticKitti.truth``.
+
+    Args:
+        report: gets it.
+        first: frame → the file that its truth comes from.
+        scans: frame → scan.
+    """
+    for path in (first[index] for index in sorted(first)):
+        invalid = path.with_suffix(".invalid")
+        if path.suffix == ".label" and not os.path.lexists(invalid):  # a broken link is named already
+            require(report, "voxel file", invalid, ".label file")
+    between = [index for index in first if index % FRAME_STEP]
     if between:
-        folder = next(iter((*labels.values(), *instances.values()))).path.parent
+        folder = first[between[0]].parent
         message = f"Expected voxel truth for every {FRAME_STEP}th scan, got it for {numbers(between)} too: not used"
         report.add(NOTE, "unused", folder, message)
-    report.truth = frozenset((labels.keys() | instances.keys()) - set(between))
+    report.truth = frozenset(first.keys() - set(between))
     report.usable = report.truth & scans.keys()
     if scans:
         folder = next(iter(scans.values())).path.parent

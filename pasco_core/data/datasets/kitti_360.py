@@ -94,8 +94,8 @@ class Kitti360:
     def truth(self, frame: Frame) -> VoxelTruth:
         """Classes and thing instances of the frame's voxels.
 
-        From the instance label file where there is one, else from the ``.npy``, whose instances are then connected
-        components.
+        From the first folder, the truth folder before the root, that has some: from its instance label file, else from
+        its ``.npy``, whose instances are then connected components.
 
         Raises:
             DataError: no truth for this frame, or a file that breaks its format.
@@ -104,6 +104,8 @@ class Kitti360:
             path = instance_path(root, frame)
             if path.is_file():
                 return read_instances(path, self.labels, self.grid.shape)
+            if any(path.is_file() for path in self._label_paths(frame, root)):
+                break
         from pasco_core.data.voxel_labels.instances import label_instances
 
         return label_instances(self.voxel_classes(frame), self.labels.thing_ids)
@@ -146,10 +148,9 @@ class Kitti360:
 
     def label_path(self, frame: Frame) -> Path:
         """A frame's voxel labels: in the truth folder if they are there, else in the root."""
-        name = f"{frame.index:06d}{LABEL_ENDING}"
-        paths = [folder / frame.sequence / name for folder in self.label_folders()]
-        missing = self.truth_root / _LABEL_FOLDERS[0] / frame.sequence / name
-        return next((path for path in paths if path.is_file()), paths[0] if paths else missing)
+        paths = [path for root in self._truth_roots() for path in self._label_paths(frame, root)]
+        there = (path for path in paths if path.is_file())
+        return next(there, next((path for path in paths if is_folder(path.parent.parent)), paths[0]))
 
     @cached_property
     def match(self) -> Match:
@@ -171,9 +172,9 @@ class Kitti360:
         """Where the raw scans of a sequence are."""
         return self.root / "data_3d_raw" / sequence / "velodyne_points" / "data"
 
-    def label_folders(self) -> list[Path]:
-        """Folders on disk with a folder of voxel labels per sequence, those of the truth folder first."""
-        folders = [root / name for root in self._truth_roots() for name in _LABEL_FOLDERS]
+    def label_folders(self, *roots: Path) -> list[Path]:
+        """Folders on disk with a folder of voxel labels per sequence: of some roots, or the truth folder's first."""
+        folders = [root / name for root in roots or self._truth_roots() for name in _LABEL_FOLDERS]
         return [folder for folder in folders if is_folder(folder)]
 
     def check_label_header(self, path: Path) -> None:
@@ -205,6 +206,11 @@ class Kitti360:
             line = f"'{frame.sequence} <raw>.png {frame.index:06d}.png'"
             raise DataError(f"Expected match file {self.match_path} to have a line {line}, got none")
         return number
+
+    @staticmethod
+    def _label_paths(frame: Frame, root: Path) -> list[Path]:
+        """Where a frame's voxel labels may be."""
+        return [root / folder / frame.sequence / f"{frame.index:06d}{LABEL_ENDING}" for folder in _LABEL_FOLDERS]
 
     def _truth_roots(self) -> tuple[Path, ...]:
         return (self.truth_root,) if self.truth_root == self.root else (self.truth_root, self.root)

@@ -18,30 +18,32 @@ class Listing:
     Args:
         folder: where.
         sizes: name → bytes.
+        times: name → when it was last written, in ns.
     """
 
     folder: Path
     sizes: dict[str, int]
+    times: dict[str, int]
 
     @classmethod
     def of(cls, folder: Path) -> Listing:
         """The files of a folder; none where there is no such folder."""
-        sizes = {}
+        sizes, times = {}, {}
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if not _is_folder(entry):
-                        sizes[entry.name] = _size(entry)
+                        sizes[entry.name], times[entry.name] = _status(entry)
         except (FileNotFoundError, NotADirectoryError):
             pass
-        return cls(folder, sizes)
+        return cls(folder, sizes, times)
 
     def numbered(self, ending: str, digits: int = 6) -> dict[int, NumberedFile]:
         """The files ``<digits><ending>`` by number, ascending."""
         found = {}
         for name, size in self.sizes.items():
             if _is_numbered(name, ending, digits):
-                found[int(name[:digits])] = NumberedFile(self.folder / name, size)
+                found[int(name[:digits])] = NumberedFile(self.folder / name, size, self.times[name])
         return dict(sorted(found.items()))
 
     def strangers(self, endings: Sequence[str], digits: int = 6) -> list[Path]:
@@ -55,10 +57,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class NumberedFile:
-    """A file and its size in bytes, ``UNREADABLE`` where that cannot be told."""
+    """A file, its size in bytes, ``UNREADABLE`` where that cannot be told, and when it was last written, in ns."""
 
     path: Path
     size: int
+    written: int = 0
 
 
 def _is_numbered(name: str, ending: str, digits: int) -> bool:
@@ -73,8 +76,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _size(entry: os.DirEntry[str]) -> int:
+def _status(entry: os.DirEntry[str]) -> tuple[int, int]:
     try:
-        return entry.stat().st_size
+        status = entry.stat()
+        return status.st_size, status.st_mtime_ns
     except OSError:
-        return UNREADABLE
+        return UNREADABLE, 0

@@ -113,8 +113,8 @@ class SemanticKitti:
     def truth(self, frame: Frame) -> VoxelTruth:
         """Classes and thing instances of the frame's voxels.
 
-        From the instance label file where there is one, else from ``.label`` and ``.invalid``, whose instances are then
-        connected components.
+        From the first folder, the truth folder before the root, that has some: from its instance label file, else from
+        its ``.label`` and ``.invalid``, whose instances are then connected components.
 
         Raises:
             DataError: no truth for this frame, or a file that breaks its format.
@@ -123,19 +123,21 @@ class SemanticKitti:
             path = instance_path(root, frame)
             if path.is_file():
                 return read_instances(path, self.labels, self.grid.shape)
+            if self._voxel_path_in(root, frame, ".label").is_file():
+                break
         from pasco_core.data.voxel_labels.instances import label_instances
 
         return label_instances(self.voxel_classes(frame), self.labels.thing_ids)
 
     def voxel_classes(self, frame: Frame) -> np.ndarray:
-        """Classes (X, Y, Z) uint8 from ``.label``, with 255 where ``.invalid`` says so.
+        """Classes (X, Y, Z) uint8 from ``.label``, with 255 where the ``.invalid`` beside it says so.
 
         Raises:
             DataError: a file is missing or breaks its format.
         """
         path = self.voxel_path(frame, ".label")
         classes = voxel_classes(read_labels(path, self.grid.shape), path)
-        classes[self.voxel_mask(frame, ".invalid")] = UNKNOWN
+        classes[read_bits(path.with_suffix(".invalid"), self.grid.shape)] = UNKNOWN
         return classes
 
     def voxel_mask(self, frame: Frame, ending: str) -> np.ndarray:
@@ -204,7 +206,7 @@ class SemanticKitti:
 
     def voxel_path(self, frame: Frame, ending: str) -> Path:
         """A frame's voxel file: in the truth folder if it is there, else in the root."""
-        paths = [voxel_path(root / "sequences" / frame.sequence, frame.index, ending) for root in self._truth_roots()]
+        paths = [self._voxel_path_in(root, frame, ending) for root in self._truth_roots()]
         return next((path for path in paths if path.is_file()), paths[0])
 
     def numbers_on_disk(self, sequence: str) -> set[int]:
@@ -214,6 +216,10 @@ class SemanticKitti:
 
     def _folder(self, sequence: str) -> Path:
         return self.root / "sequences" / sequence
+
+    @staticmethod
+    def _voxel_path_in(root: Path, frame: Frame, ending: str) -> Path:
+        return voxel_path(root / "sequences" / frame.sequence, frame.index, ending)
 
     def _truth_roots(self) -> tuple[Path, ...]:
         return (self.truth_root,) if self.truth_root == self.root else (self.truth_root, self.root)

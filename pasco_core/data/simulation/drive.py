@@ -18,7 +18,7 @@ from pasco_core.data.simulation.sensing.sweep import Shots, slices, still_shots,
 from pasco_core.data.simulation.truth.places import Places
 from pasco_core.data.simulation.truth.seen_voxels import seen_voxels
 from pasco_core.data.simulation.truth.sight import Sphere
-from pasco_core.data.simulation.truth.voxel_truth import CompleteVoxels, complete_voxels
+from pasco_core.data.simulation.truth.voxel_truth import CompleteVoxels, complete_voxels, measured_voxels
 from pasco_core.data.simulation.world import TownWorld, World
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID
@@ -50,10 +50,12 @@ class SimulatedDrive:
             raise ConfigError(f"Expected the sweep to be one of {', '.join(SWEEPS)}, got {sweep!r}")
         self.seed, self.sensor, self.sweep = _whole("seed", seed), sensor, sweep
         self._world = TownWorld(self.seed) if world is None else world
+        RayScene(Mesh.joined([]))  # says at once whether rays can be cast
         self._tiles: Recent[tuple[int, ...], RayScene] = Recent(3)
         self._bounds: Recent[bytes, BoundedMesh] = Recent(1)
         self._moving: Recent[float, Mesh] = Recent(1)
         self._spheres: Recent[float, Sphere] = Recent(32)
+        self._measured: Recent[int, np.ndarray] = Recent(1)  # points (N, 4) of a frame's scan
         self._places = Places(self._pose_at)
         self._own_car = self._world.ego_car()
         self._sun = _sun(np.random.default_rng([self.seed, 3000]))
@@ -64,6 +66,11 @@ class SimulatedDrive:
 
     def scan(self, frame: int) -> LabelledScan:
         """What the LiDAR measures: points beam by beam from the top, counter-clockwise from forward within a beam."""
+        scan = self._scan(_whole("frame", frame))
+        self._measured.get(frame, scan.points.copy)  # the voxels of the same frame are often asked for next
+        return scan
+
+    def _scan(self, frame: int) -> LabelledScan:
         pose, time = self.pose(frame), frame / FRAME_RATE
         if self.sweep == "still":
             shots = still_shots(self.sensor, pose)
@@ -90,13 +97,19 @@ class SimulatedDrive:
     def voxels(self, frame: int, everything: bool = False) -> CompleteVoxels:
         """What is in every voxel of the KITTI grid before the car, and what of it the drive never sees.
 
+        Voxels that hold a point of the frame's scan are seen, through glass and thin leaves too.
+
         Args:
             frame: number of the frame.
             everything: do not ask what is seen; nothing is unknown then.
         """
         pose = self.pose(frame)
         spheres = None if everything else self._spheres_around(frame)
-        return complete_voxels(self._bounded(pose[:2, 3]), self._traffic(pose, frame / FRAME_RATE), pose, spheres)
+        found = complete_voxels(self._bounded(pose[:2, 3]), self._traffic(pose, frame / FRAME_RATE), pose, spheres)
+        if everything:
+            return found
+        points = self._measured.get(frame, lambda: self._scan(frame).points)
+        return replace(found, unknown=found.unknown & ~measured_voxels(points))
 
     def truth(self, frame: int, everything: bool = False) -> VoxelTruth:
         """``voxels`` as a dataset has them: unknown voxels are 255 unless ``everything`` is to be known."""

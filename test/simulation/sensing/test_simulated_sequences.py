@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from pasco_core.data.simulation.drive import SimulatedDrive
 from pasco_core.data.simulation.sensing.beam_tables import HDL_64E
 from pasco_core.data.simulation.sensing.camera import KITTI_CALIBRATION
 from pasco_core.data.simulation.sensing.lidar import LabelledScan
-from pasco_core.data.simulation.writers import Chunk, Sequence, kitti_360, semantic_kitti, write_chunk
+from pasco_core.data.simulation.writers import Sequence, kitti_360, semantic_kitti, write_frame
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID
 
@@ -203,17 +204,116 @@ def test_another_seed_or_sensor_into_the_same_folder_is_refused(small_town, tmp_
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--frames", "0"), "Expected the number of frames to be at least 1, got 0"),
-        (("--frames", "1", "--voxels-every", "-1"), "Expected voxels_every to be 0"),
+        (("--frames", "0"), "Expected --frames to be 1 to 1,000,000, .*, got 0"),
+        (("--frames", "1000001"), "Expected --frames to be 1 to 1,000,000, because files .* six digits, got 1000001"),
+        (("--frames", "1", "--voxels-every", "-1"), r"Expected --voxels-every to be 0 \(none\) or more, got -1"),
+        (("--frames", "1", "--scans-every", "0"), "Expected --scans-every to be 1 or more, got 0"),
         (("--frames", "1", "--sequences", "00,00"), "name each one once"),
         (("--frames", "1", "--sequences", "0"), "two digits, such as 00, got '0'"),
         (("--frames", "1", "--seed", "-1"), "Expected --seed to be 0 to"),
-        (("--frames", "1", "--jobs", "0", "--voxels-every", "0"), "Expected jobs to be at least 1, got 0"),
+        (("--frames", "1", "--jobs", "0", "--voxels-every", "0"), "Expected --jobs to be at least 1, got 0"),
+        (("--frames", "1", "--shard", "1/2", "--jobs", "-3"), "Expected --jobs to be at least 1, got -3"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(small_town, tmp_path: Path, words: tuple[str, ...], message: str):
     with pytest.raises(ConfigError, match=message):
-        command(*words, str(tmp_path / "out"))
+        command(str(tmp_path / "out"), *words)
+    assert not (tmp_path / "out").exists()  # nothing is claimed
+
+
+@pytest.mark.parametrize("name", ["sequences", "dataset", "data_3d_raw", "labels"])
+def test_a_folder_with_a_dataset_of_others_is_refused_and_left_alone(small_town, tmp_path: Path, name: str):
+    calibration = tmp_path / name / "00" / "calib.txt"
+    calibration.parent.mkdir(parents=True)
+    calibration.write_text("real")
+    for layout in ("semantickitti", "kitti360"):
+        sequence = "00" if layout == "semantickitti" else "0006"
+        words = ("--frames", "1", "--voxels-every", "0", "--layout", layout, "--sequences", sequence)
+        with pytest.raises(ConfigError, match=rf"to hold no dataset, .*, got {tmp_path / name} without simulation"):
+            command(str(tmp_path), *words)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [calibration]
+    assert calibration.read_text() == "real"
+
+
+@pytest.mark.parametrize("inside", ["", "town"])
+def test_an_output_that_is_a_file_is_wrong_use(small_town, tmp_path: Path, inside: str):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(ConfigError, match=rf"Expected OUT to be a folder, .*, got {tmp_path / 'file'}, a file"):
+        command("--frames", "1", str(tmp_path / "file" / inside))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_no_name_at_all_is_refused_by_the_parser(small_town, tmp_path: Path, capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as stopped:
+        command("--frames", "1", str(tmp_path), "--sequences", ",")
+    assert stopped.value.code == 2
+    assert "--sequences: expected at least one name, got ','" in capsys.readouterr().err
+
+
+def test_progress_counts_single_frames(small_town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    steps = []
+
+    def progress(items, total, title):
+        for item in items:
+            steps.append((len(list(tmp_path.rglob("velodyne/*.bin"))), total))
+            yield item
+
+    monkeypatch.setattr(simulate, "with_progress", progress)
+    command("--frames", "4", "--voxels-every", "0", "--sensor", "vlp-16", str(tmp_path))
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_poses_and_times_that_are_there_are_not_computed_again(tmp_path: Path):
+    asked = []
+
+    class Drive(SimulatedDrive):
+        def pose(self, frame: int) -> np.ndarray:
+            asked.append(frame)
+            return super().pose(frame)
+
+    drive, names = Drive(0, HDL_64E, BoxWorld()), ("calib.txt", "poses.txt", "times.txt")
+    semantic_kitti.write_tables(tmp_path / "steps", "00", 3, drive)
+    asked.clear()
+    semantic_kitti.write_tables(tmp_path / "steps", "00", 3, drive)
+    assert asked == []
+    semantic_kitti.write_tables(tmp_path / "steps", "00", 6, drive)
+    assert asked == [0, 3, 4, 5]  # the first is where poses are counted from
+    semantic_kitti.write_tables(tmp_path / "once", "00", 6, drive)
+    steps, once = (tmp_path / folder / "sequences" / "00" for folder in ("steps", "once"))
+    assert [(steps / name).read_bytes() for name in names] == [(once / name).read_bytes() for name in names]
+
+
+def test_what_was_measured_is_known_and_what_is_unknown_is_occluded(kitti: Path, kitti_360_root: Path):
+    folder = kitti / "sequences" / "04" / "voxels"
+    scanned, invalid, occluded = (bits(folder / f"000005.{ending}") for ending in ("bin", "invalid", "occluded"))
+    assert scanned.any() and invalid.any()
+    assert not (scanned & invalid).any()
+    assert not (invalid & ~occluded).any()
+    with np.load(kitti / "instances" / "04" / "000005.npz", allow_pickle=False) as archive:
+        assert np.array_equal(archive["semantics"] == 255, invalid)
+    labels = np.load(next((kitti_360_root / "labels").rglob("*.npy")), allow_pickle=False)
+    with np.load(next((kitti_360_root / "instances").rglob("*.npz")), allow_pickle=False) as archive:
+        assert np.array_equal(archive["semantics"], labels)
+    assert np.array_equal(labels == 255, invalid)
+
+
+def test_points_in_voxels_that_no_place_sees_make_them_known(tmp_path: Path):
+    """Noise of a metre throws many points behind surfaces."""
+    noisy = replace(HDL_64E, range_noise=1.0)
+    drive = SimulatedDrive(0, noisy, BoxWorld())
+    semantic_kitti.write_frame(tmp_path, "00", 5, drive, voxels=True, image=False)
+    folder = tmp_path / "sequences" / "00" / "voxels"
+    scanned, invalid, occluded = (bits(folder / f"000005.{ending}") for ending in ("bin", "invalid", "occluded"))
+    without = SimulatedDrive(0, noisy, BoxWorld())
+    from pasco_core.data.simulation.truth.voxel_truth import complete_voxels
+
+    pose = without.pose(5)
+    unseen = complete_voxels(
+        without._bounded(pose[:2, 3]), without._traffic(pose, 0.5), pose, without._spheres_around(5)
+    ).unknown
+    assert (scanned & unseen).sum() > 50  # else this would show nothing
+    assert np.array_equal(invalid, unseen & ~scanned)
+    assert not (invalid & ~occluded).any()
 
 
 def test_sequences_differ_and_keep_their_town_whichever_others_are_asked_for(tmp_path: Path):
@@ -222,16 +322,16 @@ def test_sequences_differ_and_keep_their_town_whichever_others_are_asked_for(tmp
 
         parser = ArgumentParser()
         simulate.add_arguments(parser)
-        args = parser.parse_args(["--frames", "1", "--seed", "3", "--sequences", ",".join(names), str(tmp_path)])
+        args = parser.parse_args([str(tmp_path), "--frames", "1", "--seed", "3", "--sequences", ",".join(names)])
         return {s.name: s.seed for s in simulate._sequences(args)}
 
     assert seeds("00", "08")["08"] == seeds("08")["08"] != seeds("00")["00"]
 
 
-def test_a_chunk_of_frames_is_written_and_counted(small_town, tmp_path: Path):
+def test_a_frame_of_a_sequence_is_written_by_itself(small_town, tmp_path: Path):
     sequence = Sequence(tmp_path, "semantickitti", "02", 0, "vlp-16", 10, voxels_every=0)
     assert not sequence.is_written(3)
-    assert write_chunk(Chunk(sequence, (3, 4))) == 2
+    write_frame((sequence, 3))
     assert sequence.is_written(3)
     assert not sequence.is_written(5)
 

@@ -45,6 +45,13 @@ class CompleteVoxels:
         return VoxelTruth(semantics, _renumbered(np.where(self.unknown, 0, self.instances)))
 
 
+def measured_voxels(points: np.ndarray, grid: VoxelGrid = KITTI_GRID) -> np.ndarray:
+    """Bool of the grid's shape: voxels that hold a point (N, 3 or more) of a scan in the grid's frame."""
+    mask = np.zeros(grid.shape, bool)
+    mask[tuple(grid.voxel_of(points[grid.contains(points[:, :3]), :3]).T)] = True
+    return mask
+
+
 def complete_voxels(
     standing: BoundedMesh,
     moving: Mesh,

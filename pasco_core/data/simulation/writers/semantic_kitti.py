@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pasco_core.data.datasets.calibration import write_poses, write_times
+from pasco_core.atomic_write import atomic_write
+from pasco_core.data.datasets.calibration import pose_lines, time_lines
 from pasco_core.data.datasets.instance_files import instance_path, write_instances
 from pasco_core.data.datasets.semantic_kitti_ids import RAW_OF_CLASS
 from pasco_core.data.datasets.voxel_files import BIT_ENDINGS, voxel_path, write_bits, write_labels
@@ -16,9 +17,9 @@ from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.data.simulation.drive import FRAME_RATE, SimulatedDrive
 from pasco_core.data.simulation.sensing.camera import KITTI_CALIBRATION
 from pasco_core.data.simulation.sensing.lidar import LabelledScan
+from pasco_core.data.simulation.truth.voxel_truth import measured_voxels
 from pasco_core.data.simulation.writers.files import write_array, write_png
 from pasco_core.errors import ConfigError
-from pasco_core.geometry import KITTI_GRID
 
 _LARGEST_INSTANCE = 2**15 - 1
 _MOVING = {
@@ -53,13 +54,27 @@ def files(root: Path, name: str, frame: int, *, voxels: bool, image: bool) -> li
 
 
 def write_tables(root: Path, name: str, n_frames: int, drive: SimulatedDrive) -> None:
-    """calib.txt, poses.txt and times.txt of a sequence."""
+    """calib.txt, poses.txt and times.txt of a sequence; lines that are there already are kept."""
     folder = root / "sequences" / name
     folder.mkdir(parents=True, exist_ok=True)
-    KITTI_CALIBRATION.write(folder / "calib.txt")
-    start = np.linalg.inv(drive.pose(0))
-    write_poses(folder / "poses.txt", np.stack([start @ drive.pose(i) for i in range(n_frames)]), KITTI_CALIBRATION)
-    write_times(folder / "times.txt", np.arange(n_frames) / FRAME_RATE)
+    if not (folder / "calib.txt").is_file():
+        KITTI_CALIBRATION.write(folder / "calib.txt")
+    poses, times = _lines(folder / "poses.txt"), _lines(folder / "times.txt")
+    if len(poses) < n_frames:
+        start = np.linalg.inv(drive.pose(0))
+        new = np.stack([start @ drive.pose(i) for i in range(len(poses), n_frames)])
+        _write_lines(folder / "poses.txt", poses + pose_lines(new, KITTI_CALIBRATION))
+    if len(times) < n_frames:
+        _write_lines(folder / "times.txt", times + time_lines(np.arange(len(times), n_frames) / FRAME_RATE))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="ascii").splitlines(keepends=True) if path.is_file() else []
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text("".join(lines), encoding="ascii")
 
 
 def write_frame(
@@ -88,18 +103,12 @@ def point_labels(scan: LabelledScan) -> np.ndarray:
 
 
 def _write_voxels(root: Path, name: str, frame: int, drive: SimulatedDrive, scan: LabelledScan) -> None:
+    """What a measured point lies in is never invalid, and what is invalid is occluded."""
     folder = root / "sequences" / name
     (folder / "voxels").mkdir(parents=True, exist_ok=True)
     complete = drive.voxels(frame)
-    write_bits(voxel_path(folder, frame, ".bin"), scan_voxels(scan.points))
+    write_bits(voxel_path(folder, frame, ".bin"), measured_voxels(scan.points))
     write_bits(voxel_path(folder, frame, ".invalid"), complete.unknown)
-    write_bits(voxel_path(folder, frame, ".occluded"), drive.hidden(frame))
+    write_bits(voxel_path(folder, frame, ".occluded"), drive.hidden(frame) | complete.unknown)
     write_labels(voxel_path(folder, frame, ".label"), RAW_OF_CLASS[complete.semantics])
     write_instances(instance_path(root, Frame(name, frame)), complete.truth())
-
-
-def scan_voxels(points: np.ndarray) -> np.ndarray:
-    """Bool of the KITTI grid's shape: voxels that hold a point of the scan (N, 4)."""
-    mask = np.zeros(KITTI_GRID.shape, bool)
-    mask[tuple(KITTI_GRID.voxel_of(points[KITTI_GRID.contains(points[:, :3]), :3]).T)] = True
-    return mask

@@ -1,4 +1,4 @@
-"""One simulated sequence on its way to the disk: what it is made of, in which layout, and chunk by chunk."""
+"""One simulated sequence on its way to the disk: what it is made of, in which layout, and which frames."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class Layout(Protocol):
 LAYOUTS: dict[str, Layout] = {"semantickitti": semantic_kitti, "kitti360": kitti_360}
 """Name on the command line → the module that writes it."""
 
+MAX_FRAMES = 1_000_000
+"""Files are numbered in six digits."""
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -63,8 +66,8 @@ class Sequence:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise ConfigError(f"Expected the layout to be one of {', '.join(LAYOUTS)}, got {self.layout!r}")
-        if self.n_frames < 1:
-            raise ConfigError(f"Expected the number of frames to be at least 1, got {self.n_frames}")
+        if not 1 <= self.n_frames <= MAX_FRAMES:
+            raise ConfigError(f"Expected the number of frames to be 1 to {MAX_FRAMES:,}, got {self.n_frames:,}")
         if self.voxels_every < 0:
             raise ConfigError(f"Expected voxels_every to be 0 (none) or more, got {self.voxels_every}")
         if self.scans_every < 1:
@@ -98,16 +101,7 @@ class Sequence:
         LAYOUTS[self.layout].write_frame(self.root, self.name, frame, self.drive(), **self.parts(frame))
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Some frames of a sequence, which are best made one after the other."""
-
-    sequence: Sequence
-    frames: tuple[int, ...]
-
-
-def write_chunk(chunk: Chunk) -> int:
-    """Writes the frames of a chunk and returns how many."""
-    for frame in chunk.frames:
-        chunk.sequence.write_frame(frame)
-    return len(chunk.frames)
+def write_frame(task: tuple[Sequence, int]) -> None:
+    """Writes a frame of a sequence; frames in a row are best made one after the other, by the same process."""
+    sequence, frame = task
+    sequence.write_frame(frame)
