@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pasco_core.evaluation.run import Workforce
 
 _DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
+_WITH_MERGE = ("merge", "out", "partial", "baseline", "worst", "no_report", "json")
 UNCERTAINTIES = ("max_probability", "entropy", "agreement")
 
 
@@ -44,10 +45,13 @@ def _declare_source(parser: argparse.ArgumentParser) -> None:
     add("root", type=Path, nargs="?", metavar="ROOT", help="dataset, as SemanticKITTI or KITTI-360 lay it out")
     add("--truth-root", type=Path, metavar="DIR", help="folder of the same layout with the labels, if elsewhere")
     group = parser.add_argument_group("what is evaluated (one of)").add_mutually_exclusive_group()
-    group.add_argument("--checkpoint", type=Path, metavar="C", help="weights from `pasco convert`")
+    group.add_argument("--checkpoint", type=Path, metavar="C",
+                       help="weights from `pasco convert` or `pasco train` (default: the shipped small network)")
     group.add_argument("--untrained", action="store_true", help="random weights of the small width, to try things out")
     group.add_argument("--predictions", type=Path, metavar="DIR", help="saved ones: DIR/<sequence>/<frame>.npz")
     group.add_argument("--truth-as-prediction", action="store_true", help="the truth itself, which must score 100")
+    group.add_argument("--baselines", action="store_true",
+                       help="the scan's own voxels with their true point labels, and those labels spread around")
     more = parser.add_argument_group("of a network").add_argument
     more("--features", type=Path, metavar="W", help="WaffleIron weights, for networks that read its features")
     more("--votes", type=int, default=0, help="random views WaffleIron averages over (default: 0)")
@@ -110,21 +114,31 @@ def _check_merge(args: argparse.Namespace) -> None:
         raise ConfigError(f"Expected --merge to stand without a dataset, got {args.root}")
     if args.out is None:
         raise ConfigError("Expected --merge to come with --out, got none")
+    defaults = argparse.ArgumentParser(add_help=False)
+    declare(defaults)
+    useless = [
+        f"--{name.replace('_', '-')}" for name, value in vars(args).items()
+        if name not in _WITH_MERGE and name in vars(defaults.parse_args([])) and value != defaults.get_default(name)
+    ]
+    if useless:
+        raise ConfigError(
+            f"Expected --merge to stand without options of an evaluation, as it makes none, got {', '.join(useless)}"
+        )
 
 
 def _check_evaluation(args: argparse.Namespace) -> None:
     if args.root is None:
         raise ConfigError("Expected a dataset folder (or --merge), got none; see `pasco eval --help`")
-    if not (args.checkpoint or args.untrained or args.predictions or args.truth_as_prediction):
-        raise ConfigError(
-            "Expected --checkpoint, --untrained, --predictions or --truth-as-prediction, got none of them"
-        )
     if args.features is not None and args.checkpoint is None:
         raise ConfigError("Expected --features to come with --checkpoint, whose network reads them, got none")
     if (args.predictions or args.truth_as_prediction) and args.corruptions is not None:
         raise ConfigError("Expected --corruptions to come with a network, got predictions that are made already")
     if args.levels is not None and args.corruptions is None:
         raise ConfigError("Expected --levels to come with --corruptions, got none")
+    if args.baseline is not None and args.corruptions is None:
+        raise ConfigError("Expected --baseline to come with --corruptions, which it is compared under, got none")
+    if args.save_predictions is not None and args.predictions is not None:
+        raise ConfigError("Expected --save-predictions to come with predictions made here, got saved ones")
     if args.partial:
         raise ConfigError("Expected --partial to come with --merge, got none")
     if not 0 <= args.seed < 2**32:
@@ -167,11 +181,20 @@ def output_folder(args: argparse.Namespace) -> Path:
     from pasco_core.cli.eval import default_output
 
     folder = args.out or default_output(args)
+    require_writable(folder, "--out")
+    return folder
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Makes a folder and says at once that nothing can be written there.
+
+    Raises:
+        ConfigError: it cannot be made or written; the option is named.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
         reason = f"{folder} ({error.strerror or error})"
-        raise ConfigError(f"Expected --out to be a folder that can be written, got {reason}") from error
-    return folder
+        raise ConfigError(f"Expected {option} to be a folder that can be written, got {reason}") from error

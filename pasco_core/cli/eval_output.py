@@ -15,31 +15,44 @@ from pasco_core.errors import PascoError
 
 if TYPE_CHECKING:
     from pasco_core.evaluation.plan import EvaluationPlan, RunFile
-    from pasco_core.evaluation.results import Results
+    from pasco_core.evaluation.results import Baseline, Results
     from pasco_core.evaluation.worst_frames import FramePicture
 
 
+def baseline_of(args: argparse.Namespace) -> Baseline | None:
+    """What --baseline names, or None.
+
+    Raises:
+        DataError: it holds no results under corruptions.
+    """
+    from pasco_core.evaluation.results import read_baseline
+
+    return read_baseline(args.baseline) if args.baseline else None
+
+
 def results(
-    args: argparse.Namespace, folders: Sequence[Path], out: Path, plan: EvaluationPlan | None, device: str
+    args: argparse.Namespace, folders: Sequence[Path], plan: EvaluationPlan | None, run: RunFile,
+    baseline: Baseline | None, device: str,
 ) -> int:
     """Summarise, write ``metrics.json``, ``timings.json`` and ``report.html``, print tables or JSON.
 
     Args:
         args: options.
-        folders: with the records.
-        out: for the results.
-        plan: what was run; None: look in the folders.
+        folders: with the records; the only one is where the results go unless there is an --out.
+        plan: what was run; None: what is merged, whose records are brought together.
+        run: what the records are of.
+        baseline: for errors relative to it.
         device: for the pictures.
     """
-    from pasco_core.evaluation.plan import RunFile
-    from pasco_core.evaluation.results import REPORT_FILE, Results, read_baseline
-    from pasco_core.evaluation.summary import common_run, summarise
+    from pasco_core.evaluation.merging import gather
+    from pasco_core.evaluation.results import REPORT_FILE, Results
+    from pasco_core.evaluation.summary import summarise
 
-    baseline = read_baseline(args.baseline) if args.baseline else None
-    run = common_run(folders) if plan is None else RunFile.read(out)
-    summary = summarise(folders, run, args.partial)
-    found = Results(summary, baseline)
+    out = args.out or folders[0]
+    found = Results(summarise(folders, run, args.partial), baseline)
     out.mkdir(parents=True, exist_ok=True)
+    if plan is None:
+        gather(folders, run, out)
     paths = found.write(out)
     if not args.no_report:
         _write_report(out / REPORT_FILE, args, found, plan, run, device)

@@ -14,7 +14,7 @@ from pasco_core.atomic_write import atomic_write
 from pasco_core.data.frame import UNKNOWN, Frame, VoxelTruth
 from pasco_core.errors import DataError
 from pasco_core.evaluation.condition import CLEAN, Condition
-from pasco_core.evaluation.plan import FORMAT_VERSION, WorkItem
+from pasco_core.evaluation.plan import FORMAT_VERSION, RECORD_FOLDERS, WorkItem
 from pasco_core.prediction import ScenePrediction
 
 
@@ -32,6 +32,7 @@ class FrameRecord:
         first: whether it was the first frame of its process, whose times are left out of means.
         device: where it was computed.
         notes: of the predictions.
+        prediction: digest of the file the prediction was read from; "" for predictions made here.
     """
 
     item: WorkItem
@@ -43,6 +44,7 @@ class FrameRecord:
     first: bool = False
     device: str = "cpu"
     notes: tuple[str, ...] = ()
+    prediction: str = ""
 
     def write(self, out: Path) -> Path:
         """Write it to its place in ``out`` and return the path."""
@@ -50,9 +52,9 @@ class FrameRecord:
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {
             "format": FORMAT_VERSION, "settings": self.settings, "frame": str(self.item.frame),
-            "condition": str(self.item.condition), "device": self.device, "first": self.first,
-            "seconds": self.seconds, "peak_bytes": self.peak_bytes, "notes": list(self.notes),
-            "scores": self.scores, "metrics": self.metrics,
+            "condition": str(self.item.condition), "prediction": self.prediction,
+            "device": self.device, "first": self.first, "seconds": self.seconds, "peak_bytes": self.peak_bytes,
+            "notes": list(self.notes), "scores": self.scores, "metrics": self.metrics,
         }
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(values, separators=(",", ":")) + "\n", encoding="utf-8")
@@ -72,7 +74,7 @@ class FrameRecord:
             return cls(
                 WorkItem(Condition.parse(values["condition"]), Frame.parse(values["frame"])), values["settings"],
                 values["metrics"], values["scores"], values["seconds"], values["peak_bytes"], values["first"],
-                values["device"], tuple(values["notes"]),
+                values["device"], tuple(values["notes"]), values.get("prediction", ""),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"no {error} in it" if isinstance(error, KeyError) else str(error)
@@ -81,7 +83,8 @@ class FrameRecord:
 
 def record_path(out: Path, item: WorkItem) -> Path:
     """``frames/<sequence>/<index>.json``, or ``corrupted/<corruption>/<level>/<sequence>/<index>.json``."""
-    folder = out / "frames" if item.condition == CLEAN else out / "corrupted" / str(item.condition)
+    clean, corrupted = RECORD_FOLDERS
+    folder = out / clean if item.condition == CLEAN else out / corrupted / str(item.condition)
     return folder / item.frame.sequence / f"{item.frame.index:06d}.json"
 
 

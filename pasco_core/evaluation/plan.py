@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.frame import Frame
 from pasco_core.errors import ConfigError, DataError
 from pasco_core.evaluation.condition import CLEAN, Condition
+from pasco_core.evaluation.identity import contradictions
 from pasco_core.evaluation.sources import Source
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
+RECORD_FOLDERS = ("frames", "corrupted")
+"""In which records lie: those of clean and those of corrupted scans."""
 
 
 def open_dataset_at(root: str, truth_root: str | None) -> Dataset:
@@ -77,12 +80,14 @@ class RunFile:
         places: where dataset and weights were on the machine.
         frames: that were asked for.
         conditions: that were asked for.
+        identity: of dataset and predictions, as ``identity_of`` tells it.
     """
 
     settings: dict[str, Any]
     places: dict[str, str]
     frames: tuple[Frame, ...]
     conditions: tuple[Condition, ...]
+    identity: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plan: EvaluationPlan, label_set: str) -> RunFile:
@@ -104,6 +109,7 @@ class RunFile:
         values = {
             "settings": self.settings,
             "places": self.places,
+            "identity": self.identity,
             "conditions": [str(condition) for condition in self.conditions],
             "frames": [str(frame) for frame in self.frames],
         }
@@ -124,6 +130,7 @@ class RunFile:
                 dict(values["settings"]), dict(values["places"]),
                 tuple(Frame.parse(text) for text in values["frames"]),
                 tuple(Condition.parse(text) for text in values["conditions"]),
+                dict(values.get("identity", {})),
             )
         except FileNotFoundError as error:
             raise DataError(f"Expected {out} to be a folder of `pasco eval`, got no {RUN_FILE} in it") from error
@@ -138,15 +145,22 @@ def claim_folder(out: Path, run: RunFile) -> None:
         ConfigError: it holds results of other settings or another dataset; the differences are named.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if (out / RUN_FILE).exists():
+    if (out / RUN_FILE).exists() and has_records(out):
         there = RunFile.read(out)
         changed = differences(there.settings, run.settings) + differences(there.places, run.places)
+        # Predictions may be replaced: each record knows which one it was made from.
+        changed += contradictions(there.identity, run.identity, ignore="prediction")
         if changed:
             raise ConfigError(
                 f"Expected {out} to hold results of the same settings, got others: {'; '.join(changed)} "
                 "(name another folder, or remove this one)"
             )
     run.write(out)
+
+
+def has_records(out: Path) -> bool:
+    """Whether any frame was finished there."""
+    return any(not path.name.startswith(".") for name in RECORD_FOLDERS for path in (out / name).rglob("*.json"))
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

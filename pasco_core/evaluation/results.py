@@ -13,8 +13,9 @@ from typing import Any
 from pasco_core.atomic_write import atomic_write
 from pasco_core.errors import DataError
 from pasco_core.evaluation.condition import CLEAN, Condition
+from pasco_core.evaluation.notes import note_lines
 from pasco_core.evaluation.published import SOURCE, published_rows
-from pasco_core.evaluation.summary import Summary, note_lines
+from pasco_core.evaluation.summary import Summary
 from pasco_core.evaluation.table import Table
 from pasco_core.evaluation.tables import (
     Figures,

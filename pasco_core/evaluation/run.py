@@ -6,14 +6,15 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 from pasco_core.errors import ConfigError, InferenceError
-from pasco_core.evaluation.frame_record import record_path
+from pasco_core.evaluation.frame_record import FrameRecord, record_path
+from pasco_core.evaluation.identity import identity_of
 from pasco_core.evaluation.plan import EvaluationPlan, RunFile, WorkItem, claim_folder
-from pasco_core.evaluation.worker import WorkerSettings, finish, start, work
+from pasco_core.evaluation.worker import WorkerSettings, finish, place_to_save, start, work
 from pasco_core.jobs import Shard, run_jobs
 
 
@@ -51,7 +52,8 @@ class Work:
         out: where.
         run: what the folder's ``run.json`` says.
         share: the items of this process's shard.
-        todo: those of them without a record.
+        todo: those of them that are not done.
+        save: folder for the predictions of the last method, or None.
     """
 
     plan: EvaluationPlan
@@ -59,39 +61,59 @@ class Work:
     run: RunFile
     share: tuple[WorkItem, ...]
     todo: tuple[WorkItem, ...]
+    save: Path | None = None
 
     def missing(self) -> list[WorkItem]:
-        """Items of the whole plan without a record, whoever was to make them."""
-        return [item for item in self.plan.items() if not record_path(self.out, item).exists()]
+        """Items of the whole plan that are not done, whoever was to do them."""
+        return [item for item in self.plan.items() if not is_done(item, self.plan, self.out)]
 
 
-def begin(plan: EvaluationPlan, label_set: str, out: Path, shard: Shard | None = None) -> Work:
-    """Claims ``out`` and looks up what is left to do.
+def is_done(item: WorkItem, plan: EvaluationPlan, out: Path, save: Path | None = None) -> bool:
+    """Whether there is a record, made from the prediction file that is there now, and the prediction is saved.
 
     Raises:
-        ConfigError: ``out`` holds results of other settings.
+        DataError: the record is damaged, or the prediction file cannot be read.
+    """
+    path = record_path(out, item)
+    if not path.exists() or (save is not None and not place_to_save(save, item).exists()):
+        return False
+    now = plan.source.prediction_digest(item.frame)
+    return not now or FrameRecord.read(path).prediction == now
+
+
+def begin(
+    plan: EvaluationPlan, label_set: str, out: Path, shard: Shard | None = None, save: Path | None = None
+) -> Work:
+    """Claims ``out`` and looks up what is left to do.
+
+    Args:
+        plan: what to do.
+        label_set: name of the dataset's.
+        out: folder for the records.
+        shard: this process's share; default: all.
+        save: folder for the predictions of the last method, or None.
+
+    Raises:
+        ConfigError: ``out`` holds results of other settings or another dataset.
         OSError: ``out`` cannot be written.
     """
-    run = RunFile.of(plan, label_set)
+    identity = identity_of(plan.dataset(), plan.source, plan.frames)
+    run = replace(RunFile.of(plan, label_set), identity=identity)
     claim_folder(out, run)
     share = tuple((shard or Shard()).of(plan.items()))
-    return Work(plan, out, run, share, tuple(item for item in share if not record_path(out, item).exists()))
+    return Work(plan, out, run, share, tuple(item for item in share if not is_done(item, plan, out, save)), save)
 
 
 def evaluate(
-    work_to_do: Work,
-    workforce: Workforce | None = None,
-    save: Path | None = None,
-    clock: Callable[[], float] = time.perf_counter,
+    work_to_do: Work, workforce: Workforce | None = None, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[WorkItem]:
-    """The items without a record, each as its record is written.
+    """The items that are to do, each as its record is written.
 
     Leaving the iteration early, or an interrupt, keeps every finished record.
 
     Args:
         work_to_do: from ``begin``.
         workforce: default: one process on the CPU.
-        save: folder for the predictions of the last method.
         clock: seconds, for the timings.
 
     Raises:
@@ -100,14 +122,14 @@ def evaluate(
     import torch
 
     workforce = workforce or Workforce()
-    settings = WorkerSettings(work_to_do.plan, work_to_do.out, work_to_do.run.digest, workforce.threads, save, clock)
-    devices = get_context("spawn").SimpleQueue()
-    for index in range(workforce.jobs):
-        devices.put(workforce.devices[index % len(workforce.devices)])
+    settings = WorkerSettings(
+        work_to_do.plan, work_to_do.out, work_to_do.run.digest, workforce.threads, work_to_do.save, clock
+    )
+    jobs = max(1, min(workforce.jobs, len(work_to_do.todo)))
     threads_before = torch.get_num_threads()
     try:
-        told = (settings, devices)
-        for item, _ in run_jobs(work, work_to_do.todo, workforce.jobs, start=start, start_arguments=told):
+        told = (settings, workforce.devices, get_context("spawn").Value("i", 0))
+        for item, _ in run_jobs(work, work_to_do.todo, jobs, start=start, start_arguments=told):
             yield item
     except BrokenExecutor as error:
         raise InferenceError(
@@ -117,7 +139,6 @@ def evaluate(
     finally:
         torch.set_num_threads(threads_before)
         finish()
-        devices.close()
 
 
 def usable_cores() -> int:

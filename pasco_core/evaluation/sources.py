@@ -12,7 +12,7 @@ import numpy as np
 
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.frame import Frame, frame_seed
-from pasco_core.errors import ConfigError, DataError
+from pasco_core.errors import CheckpointError, ConfigError, DataError
 from pasco_core.evaluation.truth_scene import scene_from_truth
 from pasco_core.prediction import ScenePrediction
 from pasco_core.prediction_file import load_prediction
@@ -53,6 +53,14 @@ class Source(Protocol):
 
     def places(self) -> dict[str, str]:
         """Where its files are on this machine."""
+        ...
+
+    def prediction_digest(self, frame: Frame) -> str:
+        """Of the file a frame's prediction is read from; "" where ``settings`` says everything.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
         ...
 
     def open(self, dataset: Dataset, device: str = "cpu") -> OpenSource:
@@ -113,6 +121,9 @@ class NetworkSource:
         paths = {"checkpoint": self.checkpoint, "features": self.features}
         return {name: str(path) for name, path in paths.items() if path is not None}
 
+    def prediction_digest(self, frame: Frame) -> str:
+        return ""
+
     def open(self, dataset: Dataset, device: str = "cpu") -> OpenSource:
         from pasco_core.systems.pasco import Predictor
 
@@ -162,6 +173,15 @@ class FolderSource:
     def places(self) -> dict[str, str]:
         return {"predictions": self.folder}
 
+    def prediction_digest(self, frame: Frame) -> str:
+        from pasco_core.checkpoints.checkpoint_file import file_sha256
+
+        path = self.path(frame)
+        try:
+            return file_sha256(path)[:16]
+        except OSError as error:
+            raise DataError(f"Expected prediction {path} to be readable, got {error.strerror or error}") from error
+
     def path(self, frame: Frame) -> Path:
         """Where the prediction of ``frame`` is."""
         return saved_prediction_path(self.folder, frame)
@@ -204,6 +224,9 @@ class TruthSource:
     def places(self) -> dict[str, str]:
         return {}
 
+    def prediction_digest(self, frame: Frame) -> str:
+        return ""
+
     def open(self, dataset: Dataset, device: str = "cpu") -> OpenSource:
         def make(frame: Frame, _: np.ndarray) -> list[ScenePrediction]:
             return [scene_from_truth(dataset.truth(frame), dataset.labels, dataset.grid)]
@@ -239,7 +262,6 @@ def _check_fit(scene: ScenePrediction, dataset: Dataset, name: str) -> None:
 
 def _sha256(path: str) -> str:
     from pasco_core.checkpoints.checkpoint_file import file_sha256
-    from pasco_core.errors import CheckpointError
 
     try:
         return file_sha256(Path(path))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 from pasco_core.benchmark.network import NETWORK_STAGES
 from pasco_core.data.frame import Frame
 from pasco_core.data.label_set import KITTI_360, SEMANTIC_KITTI, LabelSet
-from pasco_core.errors import ConfigError, DataError
+from pasco_core.errors import DataError
 from pasco_core.evaluation.condition import CLEAN, Condition
 from pasco_core.evaluation.frame_record import FrameRecord, record_path
-from pasco_core.evaluation.plan import RunFile, WorkItem, differences
+from pasco_core.evaluation.notes import merged_notes
+from pasco_core.evaluation.plan import RunFile, WorkItem
 from pasco_core.metrics import SceneMetrics
 
 
@@ -58,7 +58,7 @@ class Summary:
         metrics: condition → method → metrics of all frames.
         scores: frame → scores of the last method on the clean scan.
         costs: times and memory on clean scans.
-        notes: of the predictions, with the number of records that have them; numbers in them are left out.
+        notes: of the predictions, with the number of records that have them; numbers in them are put together.
     """
 
     run: RunFile
@@ -84,26 +84,6 @@ class Summary:
         return [frame for _, frame in sorted(ranked)[:count]]
 
 
-def common_run(folders: Sequence[Path]) -> RunFile:
-    """What several folders are parts of: the same settings, all their frames and conditions.
-
-    Raises:
-        ConfigError: their settings differ; the differences are named.
-        DataError: one is no folder of results.
-    """
-    runs = [RunFile.read(folder) for folder in folders]
-    for folder, run in zip(folders[1:], runs[1:], strict=True):
-        changed = differences(runs[0].settings, run.settings)
-        if changed:
-            raise ConfigError(
-                f"Expected {folder} to hold results of the same settings as {folders[0]}, got others: "
-                + "; ".join(changed).replace(" there,", f" in {folders[0]},").replace(" here", f" in {folder}")
-            )
-    frames = tuple(sorted({frame for run in runs for frame in run.frames}))
-    conditions = tuple(dict.fromkeys(condition for run in runs for condition in run.conditions))
-    return RunFile(runs[0].settings, runs[0].places, frames, conditions)
-
-
 def summarise(folders: Sequence[Path], run: RunFile, partial: bool = False) -> Summary:
     """Reads every record of ``run`` from the folders and merges them; always in the same order.
 
@@ -113,6 +93,7 @@ def summarise(folders: Sequence[Path], run: RunFile, partial: bool = False) -> S
     labels = _label_set(run.settings["label_set"])
     summary = Summary(run, labels, {}, {}, Costs(), {})
     timed: list[FrameRecord] = []
+    notes: list[str] = []
     missing: list[WorkItem] = []
     for condition in run.conditions:
         for frame in sorted(run.frames):
@@ -121,6 +102,7 @@ def summarise(folders: Sequence[Path], run: RunFile, partial: bool = False) -> S
                 missing.append(WorkItem(condition, frame))
                 continue
             _add(summary, record)
+            notes += record.notes
             if condition == CLEAN:
                 timed.append(record)
     if (missing and not partial) or not summary.scores:
@@ -129,7 +111,7 @@ def summarise(folders: Sequence[Path], run: RunFile, partial: bool = False) -> S
             f"Expected results of all {len(run.frames) * len(run.conditions)} frames, got none of {len(missing)} "
             f"({first}{', …' if len(missing) > 3 else ''})"
         )
-    summary.costs = _costs(timed)
+    summary.costs, summary.notes = _costs(timed), merged_notes(notes)
     return summary
 
 
@@ -155,9 +137,6 @@ def _add(summary: Summary, record: FrameRecord) -> None:
             methods[method].merge(one)
         else:
             methods[method] = one
-    for note in record.notes:
-        alike = re.sub(r"\d+", "…", note)
-        summary.notes[alike] = summary.notes.get(alike, 0) + 1
     if record.item.condition == CLEAN:
         summary.scores[record.item.frame] = list(record.scores.values())[-1]
 
@@ -190,11 +169,3 @@ def _label_set(name: Any) -> LabelSet:
         if labels.name == name:
             return labels
     raise DataError(f"Expected the label set to be {SEMANTIC_KITTI.name} or {KITTI_360.name}, got {name!r}")
-
-
-def note_lines(notes: dict[str, int], n_records: int, most: int = 8) -> Iterable[str]:
-    """Notes as sentences: those of every frame as they are, others with their number of frames."""
-    lines = [note if count == n_records else f"{note} ({count} of {n_records} frames)" for note, count in notes.items()]
-    yield from lines[:most]
-    if len(lines) > most:
-        yield f"… and {len(lines) - most} more kinds of notes"

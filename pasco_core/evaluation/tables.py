@@ -81,7 +81,8 @@ def class_table(method: str, figures: Figures, labels: LabelSet) -> Table:
     header = ("class", "kind", "IoU", "PQ†", "PQ", "SQ", "RQ", "PQ std", "TP", "FP", "FN")
     return Table(
         f"Per class (%): {method}", header, tuple(rows),
-        "-: the class is in neither truth nor prediction; TP, FP and FN are segments by the standard protocol",
+        "-: not defined (IoU: no voxel of the class in truth or prediction; PQ†, PQ, SQ, RQ: no segment of it; a "
+        "segment need not have the class of its voxels); TP, FP and FN are segments by the standard protocol",
     )
 
 

@@ -12,7 +12,9 @@ from pasco_core.prediction import ScenePrediction, Segment
 NOTE = "the truth itself, as if it had been predicted"
 
 
-def scene_from_truth(truth: VoxelTruth, labels: LabelSet, grid: VoxelGrid) -> ScenePrediction:
+def scene_from_truth(
+    truth: VoxelTruth, labels: LabelSet, grid: VoxelGrid, note: str = NOTE
+) -> ScenePrediction:
     """Every known voxel right with probability 1; one segment per stuff class and per thing instance.
 
     Args:
@@ -20,6 +22,7 @@ def scene_from_truth(truth: VoxelTruth, labels: LabelSet, grid: VoxelGrid) -> Sc
             belongs to no segment.
         labels: classes.
         grid: where the voxels are.
+        note: what a reader of the scene should know.
     """
     semantics = np.where(truth.semantics == UNKNOWN, 0, truth.semantics).astype(np.uint8)
     panoptic, segments = _segments(semantics, truth.instances, labels)
@@ -36,7 +39,7 @@ def scene_from_truth(truth: VoxelTruth, labels: LabelSet, grid: VoxelGrid) -> Sc
         mask_confidence=(panoptic > 0).astype(np.float32),
         probability_voxels=voxels,
         probabilities=probabilities,
-        notes=(NOTE,),
+        notes=(note,),
     )
 
 

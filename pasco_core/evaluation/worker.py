@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ class FrameWorker:
 
         timer = StageTimer(self._settings.clock)
         forget_peak_memory(self._device)
+        digest = self._settings.plan.source.prediction_digest(item.frame)
         scenes = self.predict(item, timer)
         peak = peak_memory(self._device)
         with timer("read truth"):
@@ -83,7 +84,7 @@ class FrameWorker:
         seconds = {**scenes[-1].timings, **timer.seconds}
         notes = tuple(dict.fromkeys(note for scene in scenes for note in scene.notes))
         return FrameRecord(
-            item, self._settings.digest, metrics, scores, seconds, peak, first, device_name(self._device), notes
+            item, self._settings.digest, metrics, scores, seconds, peak, first, device_name(self._device), notes, digest
         )
 
     def predict(self, item: WorkItem, timer: StageTimer) -> list[ScenePrediction]:
@@ -113,10 +114,15 @@ class FrameWorker:
 def _save(folder: Path, item: WorkItem, scene: ScenePrediction) -> None:
     from pasco_core.prediction_file import save_prediction
 
-    place = folder if item.condition == CLEAN else folder / "corrupted" / str(item.condition)
-    path = saved_prediction_path(place, item.frame)
+    path = place_to_save(folder, item)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_prediction(path, scene)
+
+
+def place_to_save(folder: Path, item: WorkItem) -> Path:
+    """Where the prediction of an item is kept: those of clean scans as ``--predictions`` wants them."""
+    place = folder if item.condition == CLEAN else folder / "corrupted" / str(item.condition)
+    return saved_prediction_path(place, item.frame)
 
 
 def device_name(device: str) -> str:
@@ -132,18 +138,21 @@ _PROCESS: dict[str, Any] = {}
 """What ``start`` left for ``work`` in this process."""
 
 
-def start(settings: WorkerSettings, devices: Any) -> None:
+def start(settings: WorkerSettings, devices: Sequence[str], turn: Any) -> None:
     """First thing in a process; must not raise, because a pool would only say that it broke.
 
     Args:
         settings: what to do.
-        devices: queue with one device name per process.
+        devices: names; the processes take them in turn.
+        turn: number shared by the processes (``multiprocessing.Value``): how many have started.
     """
     import torch
 
     torch.set_num_threads(settings.threads)
     _PROCESS.clear()
-    _PROCESS.update(settings=settings, device=devices.get())
+    with turn.get_lock():
+        index, turn.value = turn.value, turn.value + 1
+    _PROCESS.update(settings=settings, device=devices[index % len(devices)])
     if multiprocessing.parent_process() is not None:
         # Ctrl-C reaches the whole process group: the frame that is begun is finished, those queued behind it are not.
         signal.signal(signal.SIGINT, lambda *_: _PROCESS.update(stopping=True))

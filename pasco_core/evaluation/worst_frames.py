@@ -46,13 +46,15 @@ def worst_pictures(summary: Summary, plan: EvaluationPlan, count: int, device: s
 
 
 def plan_again(run: RunFile) -> EvaluationPlan | None:
-    """The plan of results made earlier, if dataset and weights are still where they were; None if not."""
+    """The plan of results made earlier; None for baselines, or if dataset or weights are not where they were."""
     settings, places = run.settings, run.places
     source: Source
     if settings["source"] == "truth":
         source = TruthSource()
     elif settings["source"] == "saved predictions":
         source = FolderSource(places["predictions"])
+    elif "transforms" not in settings:
+        return None
     else:
         source = NetworkSource(
             places.get("checkpoint"), places.get("features"), settings["transforms"], settings["seed"],

@@ -76,6 +76,9 @@ class ShiftedSource:
     def places(self) -> dict[str, str]:
         return {}
 
+    def prediction_digest(self, frame: Frame) -> str:
+        return ""
+
     def open(self, dataset, device: str = "cpu"):
         return _OpenShifted(self, dataset)
 
