@@ -19,7 +19,7 @@ from pasco_ros.node_config import NodeConfig
 
 _log = logging.getLogger(__name__)
 
-# Words in the notes of a checkpoint, or of a predictor without one.
+# Words in the notes of a checkpoint.
 _NOT_TRAINED = ("untrained", "random weights")
 
 # What the network needs and a ROS installation does not bring.
@@ -60,7 +60,7 @@ def load_model(config: NodeConfig) -> Model:
     try:  # here, because torch costs seconds and only a node that is configured needs it
         import torch
 
-        from pasco_core.systems.pasco.predictor import UNTRAINED_NOTE, Predictor
+        from pasco_core.systems.pasco.predictor import Predictor
     except ModuleNotFoundError as error:
         if error.name not in _NETWORK_PACKAGES:
             raise
@@ -70,8 +70,9 @@ def load_model(config: NodeConfig) -> Model:
         torch.set_num_threads(config.num_threads)
     device = choose_device(config.device)
     if not config.checkpoint:
-        predictor = Predictor.untrained(device=device)
-        return Model(predictor, UNTRAINED_NOTE, False, device, predictor.grid, predictor.labels)
+        predictor = Predictor(device=device)
+        name = f"the shipped network, trained on simulated scans alone (SHA-256 {predictor.checkpoint_sha256})"
+        return Model(predictor, name, True, device, predictor.grid, predictor.labels)
     path = Path(config.checkpoint).expanduser()
     features = Path(config.features_checkpoint).expanduser() if config.features_checkpoint else None
     predictor = Predictor(path, device=device, features=features)

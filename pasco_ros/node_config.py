@@ -33,8 +33,8 @@ class NodeConfig:
     """Every parameter of the node; the name of a field is the name of the parameter."""
 
     checkpoint: str = _setting(
-        "", "Weights, a .safetensors file made by `pasco convert` or training. Empty: random weights that were never "
-        "trained, to try the node without a download.", fixed=True)
+        "", "Weights, a .safetensors file made by `pasco convert` or training. Empty: the small network that "
+        "comes with the package, trained on simulated scans alone.", fixed=True)
     features_checkpoint: str = _setting(
         "", "Weights of the point features, for a checkpoint that reads them (SemanticKITTI's); a .safetensors file.",
         fixed=True)

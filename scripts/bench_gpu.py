@@ -82,7 +82,7 @@ def check_goldens(device: str) -> dict[str, float]:
 
 
 def check_scenes(device: str) -> dict[str, dict[str, float]]:
-    """Share of equal voxels and largest difference of uncertainty between CPU and device, on the built-in street."""
+    """Share of equal voxels and largest difference of uncertainty between CPU and device, on the simulated street."""
     points, figures = street_scan(frame=0), {}
     for name, config in (("small", SMALL), ("three subnets", PaSCoConfig(3, 20, 8, 16)), ("full", FULL)):
         state = untrained_network(config).state_dict()

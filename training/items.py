@@ -23,7 +23,7 @@ from pasco_core.errors import DataError
 from pasco_core.geometry.rigid import warp_voxels
 from pasco_core.systems.pasco.point_inputs import check_points, point_inputs
 from pasco_core.systems.pasco.training_targets import network_target
-from pasco_core.systems.pasco.transforms import fixed_transforms, random_transforms
+from pasco_core.systems.pasco.transforms import fixed_transforms, random_near_transforms, random_transforms
 from training.batch import TrainingBatch
 from training.config import Experiment
 
@@ -88,7 +88,11 @@ class TrainingItems(TorchDataset):
         if same_scan > 0 and rng.random() < same_scan:
             chosen = [index] * n
         transforms = self._transforms(rng)
-        views = [self._view(self._frames[i], transform, rng) for i, transform in zip(chosen, transforms)]
+        rngs = [rng] * n
+        if not self._experiment.network.mirrored_views:  # near views of the same place: the crops should meet
+            chosen, seed = [index] * n, int(rng.integers(2**63))
+            rngs = [np.random.default_rng(seed) for _ in range(n)]
+        views = [self._view(self._frames[i], matrix, own) for i, matrix, own in zip(chosen, transforms, rngs)]
         return TrainingBatch(
             features=tuple(view.features for view in views),
             voxels=tuple(view.voxels for view in views),
@@ -102,8 +106,9 @@ class TrainingItems(TorchDataset):
     def _transforms(self, rng: np.random.Generator) -> list[np.ndarray]:
         augmentation, n = self._experiment.augmentation, self._experiment.network.n_subnets
         if augmentation.fixed_views:
-            return fixed_transforms(n)
-        return random_transforms(n, rng, augmentation.max_angle, augmentation.max_shift)
+            return fixed_transforms(n, self._experiment.network.mirrored_views)
+        draw = random_transforms if self._experiment.network.mirrored_views else random_near_transforms
+        return draw(n, rng, augmentation.max_angle, augmentation.max_shift)
 
     def _view(self, frame: Frame, transform: np.ndarray, rng: np.random.Generator) -> _View:
         points = check_points(self._dataset.points(frame))

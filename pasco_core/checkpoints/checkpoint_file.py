@@ -38,8 +38,17 @@ class Checkpoint:
     sha256: str
 
 
-def save_checkpoint(path: str | os.PathLike[str], state_dict: Mapping[str, Tensor], header: CheckpointHeader) -> None:
+def save_checkpoint(
+    path: str | os.PathLike[str], state_dict: Mapping[str, Tensor], header: CheckpointHeader, compact: bool = False
+) -> None:
     """Write ``state_dict`` and ``header``; an interrupted or failed write leaves an existing file as it was.
+
+    Args:
+        path: ends in ``.safetensors``.
+        state_dict: float32 weights.
+        header: what they are.
+        compact: half the size: matrices and kernels in float16, which is read back as float32. Vectors (biases, norms
+            and their statistics, which can be tiny or large) stay float32.
 
     Raises:
         CheckpointError: the name does not end in ``.safetensors``, or the weights break a rule of ``load_checkpoint``.
@@ -50,6 +59,9 @@ def save_checkpoint(path: str | os.PathLike[str], state_dict: Mapping[str, Tenso
         raise CheckpointError(f"Expected the name of the checkpoint to end in {ENDING}, got {path}")
     check_weights(state_dict, header, str(path))
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()}
+    if compact:
+        tensors = {key: value.half() if value.ndim > 1 else value for key, value in tensors.items()}
+        check_weights(_widened(tensors), header, f"{path} in float16")
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata=header.to_metadata())
 
@@ -68,7 +80,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = CheckpointHeader.from_metadata(file.metadata(), str(path))
             # Cloned, so that a file changed later under the memory map cannot change the weights.
-            state_dict = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+            state_dict = _widened({key: file.get_tensor(key).clone() for key in file.keys()})  # noqa: SIM118
     except SafetensorError as error:
         size = path.stat().st_size
         raise CheckpointError(
@@ -78,6 +90,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"Expected {path} to be readable, got {error.strerror or error}") from error
     check_weights(state_dict, header, str(path))
     return Checkpoint(state_dict, header, sha256)
+
+
+def _widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices and kernels of a compact file as float32."""
+    return {
+        key: value.float() if value.dtype == torch.float16 and value.ndim > 1 else value
+        for key, value in tensors.items()
+    }
 
 
 def file_sha256(path: Path) -> str:

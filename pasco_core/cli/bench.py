@@ -22,7 +22,7 @@ _NETWORKS = ("small", "full")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which networks, on what."""
     add = parser.add_argument
-    add("--scan", type=Path, metavar="SCAN", help="scan to measure on (default: the built-in street)")
+    add("--scan", type=Path, metavar="SCAN", help="scan to measure on (default: the simulated street)")
     add(
         "--network",
         choices=_NETWORKS,
@@ -91,7 +91,7 @@ def _points(scan: Path | None):
     if scan is None:
         from pasco_core.data.simulation import street_scan
 
-        return street_scan(frame=0), "the built-in street"
+        return street_scan(frame=0), "the simulated street"
     from pasco_core.data.scan_files import read_scan
 
     return read_scan(scan).points, str(scan)

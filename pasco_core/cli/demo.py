@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rate", type=float, default=10.0, metavar="HZ", help="clouds per second (default: 10)")
     add("--out", type=Path, default=Path("out/demo"), metavar="DIR",
         help="folder for bag, pictures, logs and summary.json (default: out/demo)")
-    add("--checkpoint", type=Path, metavar="FILE", help="weights, .safetensors (default: random, never trained)")
+    add("--checkpoint", type=Path, metavar="FILE",
+        help="weights, .safetensors (default: the small network that comes with the package)")
     add("--features", type=Path, metavar="FILE", help="WaffleIron weights, for checkpoints that read its features")
     add("--time-limit", type=float, default=115.0, metavar="S",
         help="the run ends by itself within this many seconds (default: 115)")

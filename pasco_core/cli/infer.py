@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scan", type=Path, metavar="SCAN", help="KITTI or nuScenes .bin, .npy, .pcd or .ply; x forward, metres")
     add("--checkpoint", type=Path, metavar="C.safetensors",
-        help="weights from `pasco convert`; without them: untrained random weights of the small width")
+        help="weights from `pasco convert` or `pasco train` (default: the small network that comes with the package)")
+    add("--untrained", action="store_true", help="random weights of the small width instead")
     add("--features", type=Path, metavar="W.safetensors",
         help="WaffleIron weights from `pasco convert`, for networks that read its point features (SemanticKITTI's)")
     add("--device", default="cpu", help="cpu, cuda or cuda:1 (default: cpu)")
@@ -86,6 +87,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"Expected --device to be cpu, cuda or cuda:N, got '{args.device}'")
     if not 0 <= args.seed < 2**32:
         raise ConfigError(f"Expected --seed to be 0 to {2**32 - 1}, got {args.seed}")
+    if args.untrained and args.checkpoint is not None:
+        raise ConfigError(f"Expected --untrained to stand without --checkpoint, got {args.checkpoint}")
     if args.features is not None and args.checkpoint is None:
         raise ConfigError("Expected --features to come with --checkpoint, whose network reads them, got none")
 
@@ -140,7 +143,7 @@ def _predictor(args: argparse.Namespace) -> Predictor:
         "transforms": "random" if args.transforms == "random" else None,
         "rng": np.random.default_rng(args.seed),
     }
-    if args.checkpoint is None:
+    if args.untrained:
         return Predictor.untrained(seed=args.seed, **options)
     return Predictor(args.checkpoint, features=args.features, **options)
 
@@ -148,13 +151,20 @@ def _predictor(args: argparse.Namespace) -> Predictor:
 def _weights(args: argparse.Namespace, predictor: Predictor) -> dict[str, Any]:
     """What the prediction was made with."""
     return {
-        "checkpoint": str(args.checkpoint) if args.checkpoint else None,
+        "checkpoint": _weights_name(args),
         "features": str(args.features) if args.features else None,
         "network": predictor.config.to_dict(),
         "device": args.device,
         "transforms": args.transforms,
         "seed": args.seed,
     }
+
+
+def _weights_name(args: argparse.Namespace) -> str | None:
+    """Path of the weights, "shipped", or None for random ones."""
+    if args.untrained:
+        return None
+    return str(args.checkpoint) if args.checkpoint else "shipped"
 
 
 def _remarks(args: argparse.Namespace, predictor: Predictor) -> list[str]:
@@ -169,7 +179,7 @@ def _draw(path: Path, args: argparse.Namespace, cloud: PointCloud, scene: SceneP
     from pasco_core.atomic_write import atomic_write
     from pasco_core.viz import save_scene_picture
 
-    weights = args.checkpoint.name if args.checkpoint else "no checkpoint"
+    weights = args.checkpoint.name if args.checkpoint else "no checkpoint" if args.untrained else "shipped network"
     with atomic_write(path) as temporary:
         save_scene_picture(temporary, cloud.points, scene, title=f"{args.scan.name} · {weights}", notes=cloud.notes)
 

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import importlib.util
 import logging
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -126,6 +127,9 @@ def _training(name: str) -> ModuleType:
     """
     if importlib.util.find_spec("lightning") is None:
         raise ConfigError("Expected Lightning to be installed for training; run `pip install 'pasco-ros[train]'`")
-    if importlib.util.find_spec("training") is None:
-        raise ConfigError("Expected the package 'training' beside pasco_core, got none; run from a checkout")
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / "training" / "fit.py").is_file():
+        raise ConfigError(f"Expected training/ beside pasco_core in {checkout}, got none: training needs a checkout")
+    if str(checkout) not in sys.path:  # not installed with the package, because the name is anybody's
+        sys.path.insert(0, str(checkout))
     return importlib.import_module(f"training.{name}")

@@ -31,7 +31,7 @@ class DemoSettings:
     Args:
         node: command that starts the node, without its ROS arguments.
         out: folder for the results.
-        scans: KITTI folder, or None for the built-in street.
+        scans: KITTI folder, or None for the simulated street.
         frames: clouds to publish.
         rate: clouds per second.
         checkpoint: weights, or None for random ones.
@@ -170,14 +170,14 @@ def _player_arguments(settings: DemoSettings) -> list[str]:
 
 
 def _announce(settings: DemoSettings, console: Console) -> None:
-    source = "the built-in street"
+    source = "the simulated street"
     if settings.scans is not None:
         n = len(find_scans(settings.scans))
         source = f"{n} scan{'s' * (n != 1)} of {settings.scans}" + (", repeated" if n < settings.frames else "")
     console.say(f"Demo: player, node and recorder as separate processes; {settings.frames} "
                 f"cloud{'s' * (settings.frames != 1)} of {source} at {settings.rate:g} Hz.")
     if settings.checkpoint is None:
-        console.say("The weights are random and were never trained: classes and segments mean nothing.")
+        console.say("The network is the small one that comes with the package, trained on simulated scans alone.")
 
 
 def _plain(settings: DemoSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the demo's clouds come from: the built-in street, or a folder of KITTI scans."""
+"""Where the demo's clouds come from: the simulated street, or a folder of KITTI scans."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find_scans(folder: Path) -> list[Path]:
 
 
 def street_scans(n: int, stopped: Callable[[], bool]) -> Iterator[np.ndarray]:
-    """``n`` scans of the built-in street, computed on every core; ends early once ``stopped()``.
+    """``n`` scans of the simulated street, computed on every core; ends early once ``stopped()``.
 
     They take some tenths of a second each, too long to be made while playing.
     """

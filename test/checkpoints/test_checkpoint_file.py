@@ -219,3 +219,26 @@ def test_a_saved_file_has_the_permissions_of_any_other_new_file(saved):
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path, state, header):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         save_checkpoint(tmp_path / "nowhere" / "a.safetensors", state, header)
+
+
+def test_a_compact_file_is_smaller_and_reads_back_as_float32_within_half_precision(tmp_path, state, header):
+    save_checkpoint(tmp_path / "whole.safetensors", state, header)
+    save_checkpoint(tmp_path / "compact.safetensors", state, header, compact=True)
+    saved = 2 * sum(value.numel() for value in state.values() if value.ndim > 1)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "compact")]
+    assert saved > 2_000 and abs(sizes[0] - sizes[1] - saved) < 500
+    loaded = load_checkpoint(tmp_path / "compact.safetensors").state_dict
+    for key, value in state.items():
+        assert loaded[key].dtype == value.dtype
+        if value.ndim > 1:
+            torch.testing.assert_close(loaded[key], value, rtol=2**-10, atol=1e-7)
+        else:
+            assert torch.equal(loaded[key], value)
+
+
+def test_weights_that_half_precision_cannot_hold_are_not_written_compactly(tmp_path, state, header):
+    key = next(key for key, value in state.items() if value.ndim > 1)
+    too_large = {**state, key: state[key] + 1e6}
+    with pytest.raises(CheckpointError, match="float16"):
+        save_checkpoint(tmp_path / "c.safetensors", too_large, header, compact=True)
+    assert not (tmp_path / "c.safetensors").exists()

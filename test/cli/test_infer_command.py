@@ -26,7 +26,7 @@ def calls(monkeypatch, make_scene) -> list:
     class StandIn:
         config = PaSCoConfig()
 
-        def __init__(self, checkpoint, **options):
+        def __init__(self, checkpoint=None, **options):
             record.append(("Predictor", checkpoint, options))
 
         @classmethod
@@ -60,7 +60,7 @@ def picture(monkeypatch) -> SimpleNamespace:
 
 
 def test_scene_picture_and_summary_are_written(calls, picture, scan, scene, tmp_path, capsys):
-    assert main(["infer", str(scan), "--out", str(tmp_path / "out")]) == 0
+    assert main(["infer", str(scan), "--out", str(tmp_path / "out"), "--untrained"]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scene.npz", "scene.png", "summary.json"]
     np.testing.assert_array_equal(load_prediction(tmp_path / "out" / "scene.npz").semantics, scene.semantics)
     assert (tmp_path / "out" / "scene.png").read_bytes() == b"picture"
@@ -74,7 +74,7 @@ def test_scene_picture_and_summary_are_written(calls, picture, scan, scene, tmp_
 
 
 def test_the_summary_on_the_screen_says_what_went_in_and_came_out(calls, picture, scan, tmp_path, capsys):
-    main(["infer", str(scan), "--out", str(tmp_path / "out")])
+    main(["infer", str(scan), "--out", str(tmp_path / "out"), "--untrained"])
     out = capsys.readouterr().out
     assert "40 in the file, 2 not finite and left out; 30 in range, 8 out of range" in out
     assert "none: untrained random weights, seed 0" in out and "note: untrained random weights" in out
@@ -111,11 +111,18 @@ def test_options_reach_the_predictor(calls, picture, scan, tmp_path, monkeypatch
 
 
 def test_the_seed_is_that_of_the_untrained_weights(calls, picture, scan, tmp_path):
-    assert main(["infer", str(scan), "--out", str(tmp_path / "out"), "--seed", "5"]) == 0
+    assert main(["infer", str(scan), "--out", str(tmp_path / "out"), "--untrained", "--seed", "5"]) == 0
     assert calls[0][0] == "untrained" and calls[0][2]["seed"] == 5
 
 
+def test_without_a_checkpoint_the_shipped_network_predicts(calls, picture, scan, tmp_path, capsys):
+    assert main(["infer", str(scan), "--out", str(tmp_path / "out")]) == 0
+    assert calls[0][:2] == ("Predictor", None) and picture.title == "000123.bin · shipped network"
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["checkpoint"] == "shipped"
+
+
 @pytest.mark.parametrize(("options", "message"), [
+    (["--untrained", "--checkpoint", "c.safetensors"], "--untrained to stand without --checkpoint"),
     (["--device", "gpu"], "--device to be cpu, cuda or cuda:N, got 'gpu'"),
     (["--seed", "-1"], "--seed to be 0 to"),
     (["--features", "w.safetensors"], "--features to come with --checkpoint"),
@@ -154,8 +161,7 @@ def test_a_scene_of_which_nothing_is_known_says_so_once(monkeypatch, picture, sc
 
     note = "nothing is known: none of 38 points lies in the grid"
     scene = unobserved_scene(VoxelGrid((0.0, 0.0, 0.0), 0.2, (4, 4, 4)), KITTI_360, note)
-    predictor = SimpleNamespace(untrained=lambda **_: Named(scene))
-    monkeypatch.setattr(pasco, "Predictor", predictor)
+    monkeypatch.setattr(pasco, "Predictor", lambda checkpoint, **options: Named(scene))
     assert main(["infer", str(scan), "--out", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert "nothing is known of this scene" in out and "confident" not in out

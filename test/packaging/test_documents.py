@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("README.md", "CHANGELOG.md", "docs/architecture.md", "training/README.md")
+PAGES = (
+    "README.md", "CHANGELOG.md", "docs/architecture.md", "docs/data.md", "docs/evaluation.md", "docs/model_card.md",
+    "training/README.md",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)

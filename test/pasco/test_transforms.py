@@ -8,7 +8,13 @@ import pytest
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
 from pasco_core.geometry.rigid import warp_voxels, yaw
-from pasco_core.systems.pasco.transforms import GridWarp, check_transforms, fixed_transforms, random_transforms
+from pasco_core.systems.pasco.transforms import (
+    GridWarp,
+    check_transforms,
+    fixed_transforms,
+    random_near_transforms,
+    random_transforms,
+)
 
 SMALL_GRID = VoxelGrid((0.0, -1.6, -0.8), 0.2, (16, 16, 8))
 
@@ -52,3 +58,21 @@ def test_another_number_of_transforms_than_subnets_is_refused():
 def test_a_grid_off_the_multiples_of_8_is_refused():
     with pytest.raises(ConfigError, match=r"multiples of 8, got \(16, 16, 9\)"):
         GridWarp.of(np.eye(4, dtype=np.float32), VoxelGrid((0, 0, 0), 0.2, (16, 16, 9)))
+
+
+def angle_between(a: np.ndarray, b: np.ndarray) -> float:
+    """Degrees of the rotation that leads from one view to the other; NaN if it mirrors."""
+    turn = a[:3, :3] @ np.linalg.inv(b[:3, :3])
+    return float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))) if np.linalg.det(turn) > 0 else np.nan
+
+
+def test_views_of_networks_without_mirrored_views_differ_by_some_degrees_only():
+    fixed = fixed_transforms(4, mirrored=False)
+    np.testing.assert_array_equal(fixed[0], np.eye(4))
+    assert 0 < max(angle_between(view, fixed[0]) for view in fixed[1:]) <= 5.0
+    mirrored = 0
+    for seed in range(40):
+        views = random_near_transforms(3, np.random.default_rng(seed), max_angle=30.0, max_shift=0.2)
+        assert all(angle_between(view, views[0]) <= 10.0 + 1e-3 for view in views[1:])
+        mirrored += np.linalg.det(views[0][:3, :3]) < 0
+    assert 8 < mirrored < 32

@@ -183,11 +183,11 @@ def check_against_the_predictor(node, network, points: np.ndarray) -> None:
     np.testing.assert_allclose(scene.voxel_uncertainty, doubt, atol=0.5 / 254 + 1e-6)
 
 
-def test_without_a_checkpoint_a_simulated_scan_comes_out_as_the_untrained_network_says(bench, network, monkeypatch):
-    monkeypatch.setattr("pasco_core.systems.pasco.untrained.untrained_network", lambda *_: network)
+def test_without_a_checkpoint_a_simulated_scan_comes_out_as_the_shipped_network_says(bench):
     node = bench(model_loader=load_model, topics=("voxels", "segments")).start()
-    check_against_the_predictor(node, network, street_scan(3))
-    assert "untrained" in node.node.health().checkpoint and not node.node.health().trained
+    check_against_the_predictor(node, None, street_scan(3))
+    assert "shipped network, trained on simulated scans" in node.node.health().checkpoint
+    assert node.node.health().trained
 
 
 def test_a_real_scan_comes_out_of_the_node_as_the_predictor_says(bench, network, good_file, kitti_velodyne):

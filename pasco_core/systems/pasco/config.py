@@ -30,6 +30,8 @@ class PaSCoConfig:
         n_heads: attention heads.
         ffn_channels: hidden width of the transformer's feed-forward layers.
         point_channels: hidden widths of the point MLP.
+        mirrored_views: whether the subnets were trained to tell any views of scans apart, mirrored ones too, as the
+            published ones were; else their views must be turned against each other by a few degrees only.
     """
 
     n_subnets: int = 1
@@ -42,6 +44,7 @@ class PaSCoConfig:
     n_heads: int = 8
     ffn_channels: int = 1024
     point_channels: tuple[int, int, int] = (64, 128, 256)
+    mirrored_views: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_subnets <= 4:

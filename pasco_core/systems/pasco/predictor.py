@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from pasco_core import shipped
 from pasco_core.checkpoints import load_checkpoint
 from pasco_core.data.label_set import label_set_for
 from pasco_core.device import usable_device
@@ -30,7 +31,13 @@ from pasco_core.systems.pasco.point_inputs import (
     subnet_voxels,
 )
 from pasco_core.systems.pasco.scene import make_scene, unobserved_scene
-from pasco_core.systems.pasco.transforms import GridWarp, check_transforms, fixed_transforms, random_transforms
+from pasco_core.systems.pasco.transforms import (
+    GridWarp,
+    check_transforms,
+    fixed_transforms,
+    random_near_transforms,
+    random_transforms,
+)
 from pasco_core.systems.pasco.uncertainty import CONFIDENCES, voxel_confidence
 from pasco_core.systems.pasco.weights import load_network
 from pasco_core.timing import StageTimer
@@ -43,7 +50,8 @@ class Predictor:
     """Completes one LiDAR scan at a time; needs no labels and keeps nothing between scans.
 
     Args:
-        checkpoint: a ``.safetensors`` written by ``pasco convert``; or a network in memory.
+        checkpoint: a ``.safetensors`` written by ``pasco convert`` or training; or a network in memory. Default: the
+            small network that comes with the package, trained on the simulated town alone.
         device: "cpu", "cuda" or "cuda:1".
         transforms: one 4×4 matrix per subnet, or "random" for new ones at every scan, as the published numbers were
             made. Default: ``fixed_transforms`` (n = 1: identity).
@@ -69,7 +77,7 @@ class Predictor:
 
     def __init__(
         self,
-        checkpoint: PathLike | PaSCo,
+        checkpoint: PathLike | PaSCo | None = None,
         device: str = "cpu",
         transforms: Sequence[np.ndarray] | str | None = None,
         *,
@@ -86,7 +94,8 @@ class Predictor:
         if not isinstance(votes, int) or votes < 0:
             raise ConfigError(f"Expected votes to be an integer of at least 0, got {votes!r}")
         self.device = usable_device(device)
-        network, self.notes, self.checkpoint_sha256 = _load_network(checkpoint)
+        weights = shipped.CHECKPOINT if checkpoint is None else checkpoint
+        network, self.notes, self.checkpoint_sha256 = _load_network(weights)
         self.network = network.to(self.device).eval()
         self.config: PaSCoConfig = network.config
         self.grid = KITTI_GRID
@@ -197,12 +206,18 @@ class Predictor:
             if transforms != "random":
                 raise ConfigError(f"Expected transforms to be matrices or 'random', got {transforms!r}")
             return None
-        matrices = fixed_transforms(n) if transforms is None else check_transforms(transforms, n)
+        if transforms is None:
+            matrices = fixed_transforms(n, self.config.mirrored_views)
+        else:
+            matrices = check_transforms(transforms, n)
         return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
 
     def _random_warps(self, rng: np.random.Generator) -> list[GridWarp]:
-        max_angle = 30.0 if self.labels.n_classes == 20 else 10.0
-        matrices = random_transforms(self.config.n_subnets, rng, max_angle)
+        if self.config.mirrored_views:
+            max_angle = 30.0 if self.labels.n_classes == 20 else 10.0  # as published
+            matrices = random_transforms(self.config.n_subnets, rng, max_angle)
+        else:
+            matrices = random_near_transforms(self.config.n_subnets, rng, max_angle=10.0, max_shift=0.2)
         return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
 
 
@@ -219,7 +234,8 @@ def _load_network(checkpoint: PathLike | PaSCo) -> tuple[PaSCo, tuple[str, ...],
         raise CheckpointError(f"Expected {checkpoint} to be a PaSCo network, got {loaded.header.system}")
     config = PaSCoConfig.from_dict(loaded.header.config)
     # Only weights trained with the original's padding need it: those converted from the authors' files.
-    network = load_network(loaded.state_dict, pad_leak=bool(loaded.header.source_sha256), n_heads=config.n_heads)
+    traceless = {"n_heads": config.n_heads, "mirrored_views": config.mirrored_views}
+    network = load_network(loaded.state_dict, pad_leak=bool(loaded.header.source_sha256), **traceless)
     return network, tuple(loaded.header.notes), loaded.sha256
 
 

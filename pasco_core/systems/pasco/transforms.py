@@ -14,11 +14,18 @@ from pasco_core.geometry.rigid import check_transform, mirror_y, warp_voxels, ya
 
 # A mirror maps voxel centres onto voxel centres; the small yaws keep nearly all of the grid in view.
 _FIXED = (np.eye(4, dtype=np.float32), mirror_y(), yaw(5.0), yaw(-5.0))
+_TURNED = (np.eye(4, dtype=np.float32), yaw(1.0), yaw(-1.0), yaw(2.0))
+_NEAR = 5.0  # degrees
 
 
-def fixed_transforms(n_subnets: int) -> list[np.ndarray]:
-    """The deterministic default: identity, left-right mirror, yaw +5°, yaw -5°; the first n of them."""
-    return [matrix.copy() for matrix in _FIXED[:n_subnets]]
+def fixed_transforms(n_subnets: int, mirrored: bool = True) -> list[np.ndarray]:
+    """The deterministic default: identity, left-right mirror, yaw +5°, yaw -5°; the first n of them.
+
+    Args:
+        n_subnets: how many.
+        mirrored: False for networks that take no mirrored views: identity, yaw +1°, -1°, +2°.
+    """
+    return [matrix.copy() for matrix in (_FIXED if mirrored else _TURNED)[:n_subnets]]
 
 
 def random_transforms(
@@ -33,6 +40,20 @@ def random_transforms(
         max_shift: the shift is uniform in ±(1.5, 1.5, 1) · max_shift metres.
     """
     return [_random_transform(rng, max_angle, max_shift) for _ in range(n_subnets)]
+
+
+def random_near_transforms(
+    n_subnets: int, rng: np.random.Generator, max_angle: float, max_shift: float
+) -> list[np.ndarray]:
+    """Views of one scan for networks that take no mirrored views: one random view, turned a little for each subnet.
+
+    Args:
+        n_subnets: how many.
+        rng: source of randomness.
+        max_angle, max_shift: of the common view, as for ``random_transforms``; each subnet adds up to ±5 degrees.
+    """
+    common = _random_transform(rng, max_angle, max_shift)
+    return [yaw((rng.random() - 0.5) * 2 * _NEAR) @ common for _ in range(n_subnets)]
 
 
 def _random_transform(rng: np.random.Generator, max_angle: float, max_shift: float) -> np.ndarray:
