@@ -59,7 +59,10 @@ def main(arguments: Sequence[str] | None = None, node: Sequence[str] = NODE) -> 
         console.show(summary)
         console.say()
     console.say(f"Done in {summary['seconds']:.0f} s. Pictures, bag, logs and summary.json are in {settings.out}.")
-    return 0 if all(summary["checks"].values()) else _FAILED
+    failed = [name for name, passed in summary["checks"].items() if not passed]
+    if failed:
+        console.say(f"Not passed: {'; '.join(failed)}.")
+    return _FAILED if failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
