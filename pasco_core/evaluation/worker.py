@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -153,15 +151,10 @@ def start(settings: WorkerSettings, devices: Sequence[str], turn: Any) -> None:
     with turn.get_lock():
         index, turn.value = turn.value, turn.value + 1
     _PROCESS.update(settings=settings, device=devices[index % len(devices)])
-    if multiprocessing.parent_process() is not None:
-        # Ctrl-C reaches the whole process group: the frame that is begun is finished, those queued behind it are not.
-        signal.signal(signal.SIGINT, lambda *_: _PROCESS.update(stopping=True))
 
 
 def work(item: WorkItem) -> Path:
     """Evaluates one frame, writes its record and returns the record's path."""
-    if "stopping" in _PROCESS:
-        raise InferenceError(f"{item}: not begun, because the run was interrupted")
     if "worker" not in _PROCESS:
         _PROCESS["worker"] = FrameWorker(_PROCESS["settings"], _PROCESS["device"])
     record = _PROCESS["worker"](item)

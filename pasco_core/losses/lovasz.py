@@ -7,7 +7,7 @@ from collections.abc import Set
 import torch
 from torch import Tensor
 
-UNKNOWN = 255
+from pasco_core.data.frame import UNKNOWN
 
 
 def lovasz_softmax(

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pasco_core.data.frame import UNKNOWN
 from pasco_core.errors import ConfigError
 from pasco_core.losses import dice_cost, dice_loss, focal_cost, focal_loss, lovasz_softmax
 from pasco_core.matching import match
@@ -16,7 +17,6 @@ from pasco_core.sparse import SparseTensor
 from pasco_core.systems.pasco.mask_transformer import MaskPrediction
 from pasco_core.systems.pasco.network import PaSCoOutput
 
-UNKNOWN = 255
 _EMPTY_QUERY_WEIGHT = 0.1
 
 

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from pasco_core.data.datasets import training_item
+from pasco_core.data.frame import UNKNOWN
 from pasco_core.sparse import SparseTensor
 from pasco_core.systems.pasco.losses import SubnetTarget
-
-UNKNOWN = 255
 
 
 def network_target(item: training_item.SubnetTarget) -> SubnetTarget:
