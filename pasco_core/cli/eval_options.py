@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument
+from pasco_core.cli.jobs import add_job_arguments, add_sequences_argument, add_split_argument
 from pasco_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _declare_source(parser: argparse.ArgumentParser) -> None:
 def _declare_selection(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which frames")
     add = group.add_argument
-    add("--split", default="val", help="train, val, test or all (default: val)")
+    add_split_argument(group, "val")
     add_sequences_argument(group, "these sequences instead of a split")
     add("--every", type=int, default=1, metavar="N", help="every N-th frame of a sequence (default: 1)")
     add("--limit", type=int, metavar="N", help="the first N of them")
