@@ -21,21 +21,22 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
 
 from pasco_core.threads import wait_briefly
-from pasco_ros import messages, qos
-from pasco_ros.backoff import FailureBackoff
-from pasco_ros.health import Health, assess
-from pasco_ros.intake import CloudIntake
-from pasco_ros.latest_frame_worker import LatestFrameWorker
-from pasco_ros.log_bridge import bridge_logging
-from pasco_ros.model import Model, ModelLoader, load_model, warm_up
-from pasco_ros.node_config import NodeConfig
+from pasco_ros import qos
+from pasco_ros.computing.backoff import FailureBackoff
+from pasco_ros.computing.latest_frame_worker import LatestFrameWorker
+from pasco_ros.computing.model import Model, ModelLoader, load_model, warm_up
+from pasco_ros.computing.pipeline import CloudFrame, CloudPipeline, Product
+from pasco_ros.inputs.intake import CloudIntake
 from pasco_ros.node_runner import run_node
-from pasco_ros.outcomes import Outcome, Verdict
-from pasco_ros.output_messages import OutputBuilder
-from pasco_ros.parameters import change_checker, declare_parameters, read_config
-from pasco_ros.pipeline import CloudFrame, CloudPipeline, Product
-from pasco_ros.publishers import OutputPublishers, QosEvents
-from pasco_ros.reporting import FrameReporter
+from pasco_ros.outputs import messages
+from pasco_ros.outputs.output_messages import OutputBuilder
+from pasco_ros.outputs.publishers import OutputPublishers, QosEvents
+from pasco_ros.reporting.frame_reporter import FrameReporter
+from pasco_ros.reporting.health import Health, assess
+from pasco_ros.reporting.log_bridge import bridge_logging
+from pasco_ros.reporting.outcomes import Outcome, Verdict
+from pasco_ros.settings.node_config import NodeConfig
+from pasco_ros.settings.parameters import change_checker, declare_parameters, read_config
 
 NODE_NAME = "panoptic_scene_completion"
 _STOP_TIMEOUT = 4.0  # seconds; launch sends SIGTERM 5 s after SIGINT

@@ -19,7 +19,7 @@ from pasco_ros.demo.lifecycle_client import LifecycleClient
 from pasco_ros.demo.processes import Child, ChildEnded, ChildGroup, wait_until
 from pasco_ros.demo.spin_thread import SpinThread
 from pasco_ros.demo.topics import NODE, STATUS
-from pasco_ros.outcomes import Outcome
+from pasco_ros.reporting.outcomes import Outcome
 
 
 class Conductor:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pasco_core.data.cloud_message import decode_cloud
 from pasco_core.viz import save_scene_picture
-from pasco_ros.cloud_decoder import decode_cloud
 from pasco_ros.demo.results import Recording, scene_messages
 from pasco_ros.demo.topics import CLOUDS, NODE, STATUS
-from pasco_ros.header_checks import stamp_ns
-from pasco_ros.scene_reader import scene_from_messages
+from pasco_ros.inputs.header_checks import stamp_ns
+from pasco_ros.outputs.scene_reader import scene_from_messages
 
 
 def draw_scenes(bag: Path, recording: Recording, folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from pasco_core.errors import PascoError
 from pasco_ros import qos
 from pasco_ros.demo.events import emit, stop_on_signals
 from pasco_ros.demo.scans import file_scans, find_scans, street_scans
-from pasco_ros.messages import cloud_message
+from pasco_ros.outputs.messages import cloud_message
 
 FRAME_ID = "velodyne"
 _SUBSCRIBERS = 2  # the node and the recorder

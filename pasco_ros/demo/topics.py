@@ -10,7 +10,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 
 from pasco_ros import qos
-from pasco_ros.output_messages import OUTPUTS
+from pasco_ros.outputs.output_messages import OUTPUTS
 
 NODE = "/panoptic_scene_completion"
 CLOUDS = "/points"

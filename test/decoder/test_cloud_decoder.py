@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from cloud_stand_in import FLOAT64, Cloud, Field, cloud_of, read_by_struct, xyzi
 
+from pasco_core.data.cloud_message import check_cloud, decode_cloud, spread_subset
 from pasco_core.data.intensity import IntensityScale
 from pasco_core.errors import CloudError
-from pasco_ros.cloud_decoder import check_cloud, decode_cloud, spread_subset
 
 POINTS = [(1.0, 2.0, 3.0, 0.25), (4.0, -5.0, 0.5, 0.75), (-7.0, 8.0, 1.5, 1.0), (0.5, 0.25, -1.0, 0.0)]
 

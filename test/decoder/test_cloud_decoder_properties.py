@@ -10,8 +10,8 @@ from cloud_stand_in import CODES, Cloud, Field, cloud_of, read_by_struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pasco_core.data.cloud_message import decode_cloud
 from pasco_core.errors import CloudError
-from pasco_ros.cloud_decoder import decode_cloud
 
 INTERESTING = st.one_of(
     st.integers(0, 40), st.sampled_from([2**16, 2**31 - 1, 2**31, 2**32 - 1, 12, 16, 48]), st.integers(0, 2**32 - 1)

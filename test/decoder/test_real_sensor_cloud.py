@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pasco_ros.cloud_decoder import decode_cloud
+from pasco_core.data.cloud_message import decode_cloud
 
 
 @pytest.fixture(scope="module")

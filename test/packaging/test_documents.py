@@ -30,7 +30,7 @@ def test_no_placeholder_is_left(repository: Path, page: str):
 def test_every_parameter_of_the_node_is_in_the_readme_with_its_meaning(repository: Path):
     from dataclasses import fields
 
-    from pasco_ros.node_config import NodeConfig
+    from pasco_ros.settings.node_config import NodeConfig
 
     text = (repository / "README.md").read_text(encoding="utf-8")
     for setting in fields(NodeConfig):

@@ -28,8 +28,8 @@ from pasco_core.errors import ConfigError, DataError
 from pasco_ros.demo.bag import message_types, read_bag, remove_bag
 from pasco_ros.demo.processes import graph_environment
 from pasco_ros.demo.scans import file_scans, find_scans
-from pasco_ros.header_checks import stamp_ns
-from pasco_ros.scene_reader import scene_from_messages
+from pasco_ros.inputs.header_checks import stamp_ns
+from pasco_ros.outputs.scene_reader import scene_from_messages
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("demo_with_stand_in.py")
@@ -115,7 +115,7 @@ def test_the_recording_is_read_by_a_program_that_knows_nothing_of_the_demo(finis
 def test_the_recorded_scene_is_the_one_the_recorded_cloud_leads_to(finished):
     from ros_stand_in import voxelised_scene
 
-    from pasco_ros.cloud_decoder import decode_cloud
+    from pasco_core.data.cloud_message import decode_cloud
 
     by_stamp: dict[int, dict] = {}
     for topic, _, message in read_bag(finished[0] / "bag"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pasco_ros.health import Health, Level, assess
-from pasco_ros.outcomes import Outcome
+from pasco_ros.reporting.health import Health, Level, assess
+from pasco_ros.reporting.outcomes import Outcome
 
 
 def health(**changes) -> Health:

@@ -22,7 +22,7 @@ def displays() -> list[dict]:
 def output_of(topic: str):
     pytest.importorskip("rclpy", reason="rclpy is not installed: run `make setup`")
     pytest.importorskip("pasco.msg", reason="the messages are not built: run `make setup`")
-    from pasco_ros.output_messages import OUTPUTS
+    from pasco_ros.outputs.output_messages import OUTPUTS
 
     return next(output for output in OUTPUTS if topic == f"{NODE}/{output.name}")
 

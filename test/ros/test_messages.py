@@ -15,14 +15,14 @@ from ros_stand_in import BUILDING, CAR, ROAD, voxelised_scene
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
+from pasco_core.data.cloud_message import decode_cloud
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.errors import DataError
 from pasco_core.geometry import KITTI_GRID
-from pasco_ros import messages
-from pasco_ros.cloud_decoder import decode_cloud
-from pasco_ros.node_config import LAYERS
-from pasco_ros.outcomes import FrameReport, Outcome, Verdict
-from pasco_ros.scene_reader import layer_values, scene_from_messages
+from pasco_ros.outputs import messages
+from pasco_ros.outputs.scene_reader import layer_values, scene_from_messages
+from pasco_ros.reporting.outcomes import FrameReport, Outcome, Verdict
+from pasco_ros.settings.node_config import LAYERS
 
 POINTS = np.array([[10.1, 0.3, -1.7, 0], [10.3, 2.1, -0.5, 0], [12.1, 3.3, 0.3, 0], [20.1, -9.1, 2.1, 0],
                    [0.1, -25.5, -1.9, 0], [10.3, -2.1, -0.5, 0]], np.float32)

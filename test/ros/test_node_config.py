@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pasco_core.errors import ConfigError
-from pasco_ros.node_config import NodeConfig, check_config, check_value
-from pasco_ros.parameter_files import check_parameter_file, parameter_files
+from pasco_ros.settings.node_config import NodeConfig, check_config, check_value
+from pasco_ros.settings.parameter_files import check_parameter_file, parameter_files
 
 NODE = "/panoptic_scene_completion"
 

@@ -15,9 +15,9 @@ from ros_stand_in import FakePredictor, voxelised_scene
 from visualization_msgs.msg import Marker
 
 from pasco_ros import qos
-from pasco_ros.output_messages import OUTPUTS
-from pasco_ros.projection import project_obstacles, project_uncertainty
-from pasco_ros.scene_reader import scene_from_messages
+from pasco_ros.outputs.output_messages import OUTPUTS
+from pasco_ros.outputs.projection import project_obstacles, project_uncertainty
+from pasco_ros.outputs.scene_reader import scene_from_messages
 
 
 def all_received(bench):

@@ -22,9 +22,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from pasco_ros import messages
 from pasco_ros.demo.lifecycle_client import LifecycleClient
 from pasco_ros.demo.spin_thread import SpinThread
+from pasco_ros.outputs import messages
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,9 +24,9 @@ from pasco_core.data.label_set import LabelSet
 from pasco_core.geometry import VoxelGrid as Grid
 from pasco_core.prediction import ScenePrediction, Segment
 from pasco_core.viz.palette import instance_colours
-from pasco_ros.health import Condition
-from pasco_ros.outcomes import FrameReport, Verdict
-from pasco_ros.projection import UNKNOWN_CLASS, occupied_mask
+from pasco_ros.outputs.projection import UNKNOWN_CLASS, occupied_mask
+from pasco_ros.reporting.health import Condition
+from pasco_ros.reporting.outcomes import FrameReport, Verdict
 
 PROBABILITY_STEPS = 254
 """A probability is sent as a byte of this many steps, so that 255 stays free for "unknown"."""

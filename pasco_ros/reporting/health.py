@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from pasco_ros.outcomes import Outcome
+from pasco_ros.reporting.outcomes import Outcome
 
 
 class Level(IntEnum):

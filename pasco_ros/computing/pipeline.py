@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from pasco_core.data.cloud_message import EMPTY, CloudLayout, decode_cloud
 from pasco_core.data.intensity import IntensityScale
 from pasco_core.errors import CloudError
-from pasco_ros.cloud_decoder import EMPTY, CloudLayout, decode_cloud
-from pasco_ros.header_checks import stamp_ns
-from pasco_ros.model import Model, check_scene
-from pasco_ros.node_config import NodeConfig
-from pasco_ros.outcomes import FrameLedger, FrameReport, Outcome, Verdict
-from pasco_ros.output_messages import OutputBuilder
-from pasco_ros.projection import occupied_mask
+from pasco_ros.computing.model import Model, check_scene
+from pasco_ros.inputs.header_checks import stamp_ns
+from pasco_ros.outputs.output_messages import OutputBuilder
+from pasco_ros.outputs.projection import occupied_mask
+from pasco_ros.reporting.outcomes import FrameLedger, FrameReport, Outcome, Verdict
+from pasco_ros.settings.node_config import NodeConfig
 
 
 @dataclass

@@ -15,7 +15,7 @@ from pasco_core.data.plain_scan import plain_scan
 from pasco_core.errors import ConfigError, InferenceError
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
 from pasco_core.prediction import ScenePrediction
-from pasco_ros.node_config import NodeConfig
+from pasco_ros.settings.node_config import NodeConfig
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pasco_core.errors import CloudError
-from pasco_ros.outcomes import Outcome, Verdict
+from pasco_ros.reporting.outcomes import Outcome, Verdict
 
 Frame = TypeVar("Frame")
 Result = TypeVar("Result")

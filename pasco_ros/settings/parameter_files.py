@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from pasco_core.errors import ConfigError
-from pasco_ros.node_config import NodeConfig, check_value, unknown_name_message
+from pasco_ros.settings.node_config import NodeConfig, check_value, unknown_name_message
 
 MAX_BYTES = 1_000_000
 _PARAMETERS = "ros__parameters"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pasco_ros.outcomes import Outcome, Verdict
+from pasco_ros.reporting.outcomes import Outcome, Verdict
 
 _NANO = 1_000_000_000
 

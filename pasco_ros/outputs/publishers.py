@@ -8,8 +8,8 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
 
-from pasco_ros.node_config import NodeConfig
-from pasco_ros.output_messages import OUTPUTS
+from pasco_ros.outputs.output_messages import OUTPUTS
+from pasco_ros.settings.node_config import NodeConfig
 
 
 class QosEvents:

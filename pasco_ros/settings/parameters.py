@@ -12,8 +12,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from pasco_core.errors import ConfigError
-from pasco_ros.node_config import NodeConfig, check_config, check_value
-from pasco_ros.parameter_files import check_name, check_parameter_file, parameter_files
+from pasco_ros.settings.node_config import NodeConfig, check_config, check_value
+from pasco_ros.settings.parameter_files import check_name, check_parameter_file, parameter_files
 
 
 def declare_parameters(node: Node, arguments: Iterable[str]) -> None:

@@ -15,11 +15,11 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from pasco_core.prediction import ScenePrediction
-from pasco_ros import messages
-from pasco_ros.model import Model
-from pasco_ros.node_config import NodeConfig
-from pasco_ros.projection import UNKNOWN, project_obstacles, project_uncertainty
+from pasco_ros.computing.model import Model
+from pasco_ros.outputs import messages
+from pasco_ros.outputs.projection import UNKNOWN, project_obstacles, project_uncertainty
 from pasco_ros.qos import LARGE_OUTPUT, LATCHED_OUTPUT
+from pasco_ros.settings.node_config import NodeConfig
 
 
 @dataclass(frozen=True)

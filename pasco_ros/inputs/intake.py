@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pasco_core.data.cloud_message import EMPTY, check_cloud
 from pasco_core.data.intensity import IntensityScale
 from pasco_core.errors import CloudError
-from pasco_ros.backoff import FailureBackoff
-from pasco_ros.cloud_decoder import EMPTY, check_cloud
-from pasco_ros.header_checks import StampOrder, check_header
-from pasco_ros.latest_frame_worker import LatestFrameWorker
-from pasco_ros.node_config import NodeConfig
-from pasco_ros.outcomes import FrameLedger, FrameReport, Outcome, Verdict
-from pasco_ros.pipeline import CloudFrame, Product
+from pasco_ros.computing.backoff import FailureBackoff
+from pasco_ros.computing.latest_frame_worker import LatestFrameWorker
+from pasco_ros.computing.pipeline import CloudFrame, Product
+from pasco_ros.inputs.header_checks import StampOrder, check_header
+from pasco_ros.reporting.outcomes import FrameLedger, FrameReport, Outcome, Verdict
+from pasco_ros.settings.node_config import NodeConfig
 
 _log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from pasco_ros.backoff import FailureBackoff
-from pasco_ros.header_checks import stamp_ns
-from pasco_ros.outcomes import FrameReport, Outcome, Verdict
-from pasco_ros.pipeline import CloudFrame
+from pasco_ros.computing.backoff import FailureBackoff
+from pasco_ros.computing.pipeline import CloudFrame
+from pasco_ros.inputs.header_checks import stamp_ns
+from pasco_ros.reporting.outcomes import FrameReport, Outcome, Verdict
 
 _log = logging.getLogger(__name__)
 

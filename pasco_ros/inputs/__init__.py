@@ -1,0 +1,1 @@
+"""What happens to messages when they arrive."""

@@ -1,0 +1,1 @@
+"""From scenes to messages, and what publishes them."""

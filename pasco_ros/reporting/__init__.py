@@ -1,0 +1,1 @@
+"""Outcomes, diagnostics and the log: how the node tells what it does."""
