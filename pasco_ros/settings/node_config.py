@@ -5,84 +5,22 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from pasco_core.errors import ConfigError
+from pasco_ros.settings.deadline_settings import DeadlineSettings
+from pasco_ros.settings.input_settings import InputSettings
+from pasco_ros.settings.model_settings import ModelSettings
+from pasco_ros.settings.output_settings import OutputSettings
 
-LAYERS = ("semantics", "instance", "occupancy_probability", "uncertainty")
-EMPTY_POLICIES = ("publish", "skip")
-
-
-def _setting(
-    default: Any,
-    description: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    fixed: bool = False,
-) -> Any:
-    """A field of ``NodeConfig``; ``fixed`` ones can be changed only before the node is configured."""
-    details = {"description": description, "low": low, "high": high, "choices": choices, "fixed": fixed}
-    return field(default=default, metadata=details)
+GROUPS = (ModelSettings, InputSettings, DeadlineSettings, OutputSettings)
+"""The groups of parameters, in the order in which documents list them; base classes stand in reverse."""
 
 
 @dataclass(frozen=True)
-class NodeConfig:
+class NodeConfig(OutputSettings, DeadlineSettings, InputSettings, ModelSettings):
     """Every parameter of the node; the name of a field is the name of the parameter."""
-
-    checkpoint: str = _setting(
-        "", "Weights, a .safetensors file made by `pasco convert` or training. Empty: the small network that "
-        "comes with the package, trained on simulated scans alone.", fixed=True)
-    features_checkpoint: str = _setting(
-        "", "Weights of the point features, for a checkpoint that reads them (SemanticKITTI's); a .safetensors file.",
-        fixed=True)
-    device: str = _setting(
-        "auto", "Where the network runs: cpu, cuda, cuda:N, or auto (CUDA where there is one, else the CPU). A named "
-        "device that is not there lets configure fail.", fixed=True)
-    num_threads: int = _setting(
-        0, "CPU threads of the computation; 0 leaves PyTorch's own choice.", low=0, high=256, fixed=True)
-    warm_up: bool = _setting(
-        True, "Compute one synthetic scan while configuring, so that the first real one is not slow.", fixed=True)
-    max_points: int = _setting(
-        300_000, "Capacity in points; of a larger cloud an evenly spread subset is used.", low=1, high=20_000_000)
-    min_range: float = _setting(
-        0.1, "Points nearer than this are left out [m]; drivers write missing returns as 0, 0, 0.", low=0.0, high=100.0)
-    empty_cloud: str = _setting(
-        "publish", "What a cloud without a finite point, or without one in the grid, leads to: publish (an all-unknown "
-        "grid) or skip.",
-        choices=EMPTY_POLICIES)
-    max_age: float = _setting(
-        0.0, "A cloud whose stamp is older than this by the node's clock, before or after its computation, is dropped "
-        "[s]; 0 sets no limit. A recording played without use_sim_time is as old as it is.", low=0.0, high=3600.0)
-    future_tolerance: float = _setting(
-        1.0, "A cloud whose stamp lies further ahead of the node's clock is rejected [s]; 0 accepts any.",
-        low=0.0, high=1e9)
-    input_timeout: float = _setting(
-        5.0, "Without a cloud for this long, diagnostics report an error [s].", low=0.1, high=3600.0)
-    skip_without_subscribers: bool = _setting(
-        True, "Compute nothing while no output has a subscriber.")
-    max_failures: int = _setting(
-        3, "After this many failed computations in a row the node pauses, up to 30 s, before the next attempt.",
-        low=1, high=1000, fixed=True)
-    publish_voxels: bool = _setting(True, "Publish ~/voxels.", fixed=True)
-    publish_occupied_points: bool = _setting(True, "Publish ~/occupied_points.", fixed=True)
-    publish_instances: bool = _setting(True, "Publish ~/instances.", fixed=True)
-    publish_segments: bool = _setting(True, "Publish ~/segments.", fixed=True)
-    publish_occupancy_grid: bool = _setting(True, "Publish ~/occupancy_grid.", fixed=True)
-    publish_uncertainty_grid: bool = _setting(True, "Publish ~/uncertainty_grid.", fixed=True)
-    voxel_layers: tuple[str, ...] = _setting(LAYERS, "Layers of ~/voxels.", choices=LAYERS)
-    uncertainty_threshold: float = _setting(
-        1.0, "Voxels more uncertain than this are left out of ~/occupied_points; 1 keeps all. The other outputs do not "
-        "depend on it.", low=0.0, high=1.0)
-    obstacle_min_z: float = _setting(
-        -2.0, "Lower end of the height band of obstacles in ~/occupancy_grid, in the cloud's frame [m].",
-        low=-100.0, high=100.0)
-    obstacle_max_z: float = _setting(
-        0.6, "Upper end of that band: what hangs higher is no obstacle [m].", low=-100.0, high=100.0)
-    diagnostics_period: float = _setting(
-        1.0, "Time between two messages on /diagnostics [s].", low=0.1, high=60.0, fixed=True)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -115,27 +53,34 @@ def check_value(name: str, value: Any) -> None:
     if type(value) is not type(example):
         rule = _type_name(example)
         raise ConfigError(f"Expected parameter '{name}' to be {rule}, got {value!r}{_hint(example, value)}")
-    for item in value if isinstance(value, tuple) else [value]:
+    items = value if isinstance(value, tuple) else (value,)
+    if isinstance(value, tuple):
+        _check_list(name, value, example, details["length"])
+    for item in items:
         if details["choices"] and item not in details["choices"]:
             raise ConfigError(f"Expected parameter '{name}' to be of {', '.join(details['choices'])}, got {item!r}")
-    if isinstance(value, tuple) and len(set(value)) < max(len(value), 1):
+        low, high = details["low"], details["high"]
+        if low is not None and (not low <= item <= high or math.isnan(item)):
+            raise ConfigError(f"Expected parameter '{name}' to be {low} to {high}, got {item}")
+
+
+def _check_list(name: str, value: tuple, example: tuple, length: int) -> None:
+    if {type(item) for item in value} - {type(example[0])}:
+        raise ConfigError(f"Expected parameter '{name}' to be {_type_name(example)}, got {list(value)}")
+    if length and (len(value) % length or not value):
+        raise ConfigError(f"Expected parameter '{name}' to have a multiple of {length} numbers, got {len(value)}")
+    if not length and len(set(value)) < max(len(value), 1):
         raise ConfigError(f"Expected parameter '{name}' to list one or more names, each once, got {list(value)}")
-    low, high = details["low"], details["high"]
-    if low is not None and (not low <= value <= high or math.isnan(value)):
-        raise ConfigError(f"Expected parameter '{name}' to be {low} to {high}, got {value}")
 
 
 def check_config(config: NodeConfig) -> None:
-    """Check what one value alone cannot show.
+    """Check what one value alone cannot show, group by group.
 
     Raises:
-        ConfigError: the height band is empty.
+        ConfigError: two values contradict each other.
     """
-    if config.obstacle_min_z >= config.obstacle_max_z:
-        raise ConfigError(
-            f"Expected parameter 'obstacle_max_z' to be above obstacle_min_z = {config.obstacle_min_z:g} m, "
-            f"got {config.obstacle_max_z:g} m"
-        )
+    for group in GROUPS:
+        group.check(config)  # each group's own, not only the last in the order of bases
 
 
 def unknown_name_message(name: str, what: str, known: Iterable[str]) -> str:
@@ -148,7 +93,9 @@ def unknown_name_message(name: str, what: str, known: Iterable[str]) -> str:
 
 def _type_name(example: Any) -> str:
     names = {bool: "true or false", int: "an integer", float: "a number with a decimal point", str: "a string"}
-    return names.get(type(example), "a list of strings")
+    if isinstance(example, tuple):
+        return "a list of numbers with decimal points" if isinstance(example[0], float) else "a list of strings"
+    return names[type(example)]
 
 
 def _hint(example: Any, value: Any) -> str:

@@ -22,7 +22,7 @@ from pasco_core.geometry import KITTI_GRID
 from pasco_ros.outputs import messages
 from pasco_ros.outputs.scene_reader import layer_values, scene_from_messages
 from pasco_ros.reporting.outcomes import FrameReport, Outcome, Verdict
-from pasco_ros.settings.node_config import LAYERS
+from pasco_ros.settings.output_settings import LAYERS
 
 POINTS = np.array([[10.1, 0.3, -1.7, 0], [10.3, 2.1, -0.5, 0], [12.1, 3.3, 0.3, 0], [20.1, -9.1, 2.1, 0],
                    [0.1, -25.5, -1.9, 0], [10.3, -2.1, -0.5, 0]], np.float32)

@@ -1,0 +1,41 @@
+"""What the node publishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pasco_core.errors import ConfigError
+from pasco_ros.settings.setting import SettingsGroup, setting
+
+LAYERS = ("semantics", "instance", "occupancy_probability", "uncertainty")
+
+
+@dataclass(frozen=True)
+class OutputSettings(SettingsGroup):
+    """What the node publishes."""
+
+    publish_voxels: bool = setting(True, "Publish ~/voxels.", fixed=True)
+    publish_occupied_points: bool = setting(True, "Publish ~/occupied_points.", fixed=True)
+    publish_instances: bool = setting(True, "Publish ~/instances.", fixed=True)
+    publish_segments: bool = setting(True, "Publish ~/segments.", fixed=True)
+    publish_occupancy_grid: bool = setting(True, "Publish ~/occupancy_grid.", fixed=True)
+    publish_uncertainty_grid: bool = setting(True, "Publish ~/uncertainty_grid.", fixed=True)
+    voxel_layers: tuple[str, ...] = setting(LAYERS, "Layers of ~/voxels.", choices=LAYERS)
+    uncertainty_threshold: float = setting(
+        1.0, "Voxels more uncertain than this are left out of ~/occupied_points; 1 keeps all. The other outputs do not "
+        "depend on it.", low=0.0, high=1.0)
+    obstacle_min_z: float = setting(
+        -2.0, "Lower end of the height band of obstacles in ~/occupancy_grid, in the cloud's frame [m].",
+        low=-100.0, high=100.0)
+    obstacle_max_z: float = setting(
+        0.6, "Upper end of that band: what hangs higher is no obstacle [m].", low=-100.0, high=100.0)
+    diagnostics_period: float = setting(
+        1.0, "Time between two messages on /diagnostics [s].", low=0.1, high=60.0, fixed=True)
+
+    def check(self) -> None:
+        """An empty height band is refused with ConfigError."""
+        if self.obstacle_min_z >= self.obstacle_max_z:
+            raise ConfigError(
+                f"Expected parameter 'obstacle_max_z' to be above obstacle_min_z = {self.obstacle_min_z:g} m, "
+                f"got {self.obstacle_max_z:g} m"
+            )
