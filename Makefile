@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-gpu clean
+.PHONY: help setup demo test lint documents bench bench-gpu clean
 
 PYTHON ?= python3
 # A Python that nobody asked for does not replace the one that .venv was made with.
@@ -29,6 +29,9 @@ test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
 
 lint: setup ## check the style
 	@$(ENVIRONMENT) && ruff check .
+
+documents: setup ## write what the documents take from the code: module tables, parameters
+	@$(ENVIRONMENT) && python scripts/write_documents.py
 
 bench: setup ## stage times of the networks on this machine (BENCH_ARGS="--help" for the options)
 	@$(ENVIRONMENT) && python -m pasco_core bench $(BENCH_ARGS)
