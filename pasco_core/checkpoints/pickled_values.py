@@ -7,8 +7,6 @@ arrays are made afterwards, from checked values.
 
 from __future__ import annotations
 
-import math
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -16,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-_NUMBER = re.compile(r"[biufc](1|2|4|8|16)|[SU]\d{1,4}")
+from pasco_core.pickled_arrays import Array, DType, reconstruct
+
 _MAX_VALUES = 100_000
 _MAX_DEPTH = 50
 
@@ -43,44 +42,6 @@ class Path:
         return str(PurePosixPath(*(str(part) for part in self.parts)))
 
 
-class DType:
-    """numpy.dtype as its pickle spells it: a type code, then the byte order."""
-
-    def __init__(self, code: Any = "", *_: Any):
-        self.code, self.order = code, "<"
-
-    def __setstate__(self, state: Any) -> None:
-        if isinstance(state, tuple) and len(state) > 1 and state[1] == ">":
-            self.order = ">"
-
-    def dtype(self) -> np.dtype:
-        """The type, where it is a number or text."""
-        if not isinstance(self.code, str) or not _NUMBER.fullmatch(self.code):
-            raise ValueError(f"array of type {self.code!r}")
-        return np.dtype(self.order + self.code)
-
-    def resolved(self) -> str:
-        """Its name."""
-        return str(self.dtype())
-
-
-class Array:
-    """numpy.ndarray as its pickle spells it: version, shape, type, column order, bytes or a list of objects."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def resolved(self) -> Any:
-        """The array; an array of objects becomes the list of them."""
-        _, shape, dtype, fortran, content = self.state
-        if isinstance(content, list):
-            return content
-        dtype = dtype.dtype()
-        if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(content):
-            raise ValueError(f"array of shape {shape} with {len(content)} bytes")
-        return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C").copy()
-
-
 class Scalar:
     """One NumPy number: type and bytes."""
 
@@ -90,11 +51,6 @@ class Scalar:
     def resolved(self) -> Any:
         """The number as Python's."""
         return np.frombuffer(self.content, self.type.dtype(), 1)[0].item()
-
-
-def reconstruct(*_: Any) -> Array:
-    """numpy's _reconstruct: an empty array, whose content follows."""
-    return Array()
 
 
 def empty_bytes() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,38 @@ def read_instances(
             raise DataError(f"Expected '{name}' in {path} to be {rule}, got {array.dtype} of shape {array.shape}")
     check_classes(semantics, labels, path)
     return VoxelTruth(semantics, instances)
+
+
+def frame_truth(
+    frame: Frame,
+    roots: Iterable[Path],
+    has_voxels: Callable[[Path], bool],
+    voxel_classes: Callable[[Frame], np.ndarray],
+    labels: LabelSet,
+    shape: tuple[int, int, int],
+) -> VoxelTruth:
+    """A frame's truth from the first root that has some: its instance label file, else its voxel labels.
+
+    Args:
+        frame: which one.
+        roots: folders of a dataset's layout, the preferred one first.
+        has_voxels: whether a root has voxel labels of the frame.
+        voxel_classes: reads these labels; their instances are then connected components.
+        labels: the dataset's classes.
+        shape: of the grid.
+
+    Raises:
+        DataError: no truth for this frame, or a file that breaks its format.
+    """
+    for root in roots:
+        path = instance_path(root, frame)
+        if path.is_file():
+            return read_instances(path, labels, shape)
+        if has_voxels(root):
+            break
+    from pasco_core.data.voxel_labels.instances import label_instances  # it reads datasets itself
+
+    return label_instances(voxel_classes(frame), labels.thing_ids)
 
 
 def write_instances(path: str | os.PathLike[str], truth: VoxelTruth) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pasco_core.data.datasets.folders import is_folder, numbered_files, subfolders
 from pasco_core.data.datasets.instance_files import FOLDER as INSTANCES
-from pasco_core.data.datasets.instance_files import check_classes, instance_path, read_instances
+from pasco_core.data.datasets.instance_files import check_classes, frame_truth
 from pasco_core.data.datasets.kitti_360_match import FILE_NAME, Match, read_match
 from pasco_core.data.datasets.raw_bytes import file_size
 from pasco_core.data.datasets.scans import read_image, read_kitti_scan
@@ -100,15 +100,12 @@ class Kitti360:
         Raises:
             DataError: no truth for this frame, or a file that breaks its format.
         """
-        for root in self._truth_roots():
-            path = instance_path(root, frame)
-            if path.is_file():
-                return read_instances(path, self.labels, self.grid.shape)
-            if any(path.is_file() for path in self._label_paths(frame, root)):
-                break
-        from pasco_core.data.voxel_labels.instances import label_instances
+        def has_voxels(root: Path) -> bool:
+            return any(path.is_file() for path in self._label_paths(frame, root))
 
-        return label_instances(self.voxel_classes(frame), self.labels.thing_ids)
+        return frame_truth(
+            frame, self._truth_roots(), has_voxels, self.voxel_classes, self.labels, self.grid.shape
+        )
 
     def voxel_classes(self, frame: Frame) -> np.ndarray:
         """Classes (X, Y, Z) uint8 from the ``.npy``, 255 = unknown.

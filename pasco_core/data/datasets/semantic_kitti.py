@@ -12,7 +12,7 @@ import numpy as np
 from pasco_core.data.datasets.calibration import Calibration, read_poses, read_times
 from pasco_core.data.datasets.folders import is_folder, numbered_files, subfolders
 from pasco_core.data.datasets.instance_files import FOLDER as INSTANCES
-from pasco_core.data.datasets.instance_files import instance_path, read_instances
+from pasco_core.data.datasets.instance_files import frame_truth
 from pasco_core.data.datasets.raw_bytes import read_exactly
 from pasco_core.data.datasets.scans import count_points, read_image, read_kitti_scan
 from pasco_core.data.datasets.selection import chosen_sequences, require_frames
@@ -119,15 +119,12 @@ class SemanticKitti:
         Raises:
             DataError: no truth for this frame, or a file that breaks its format.
         """
-        for root in self._truth_roots():
-            path = instance_path(root, frame)
-            if path.is_file():
-                return read_instances(path, self.labels, self.grid.shape)
-            if self._voxel_path_in(root, frame, ".label").is_file():
-                break
-        from pasco_core.data.voxel_labels.instances import label_instances
+        def has_voxels(root: Path) -> bool:
+            return self._voxel_path_in(root, frame, ".label").is_file()
 
-        return label_instances(self.voxel_classes(frame), self.labels.thing_ids)
+        return frame_truth(
+            frame, self._truth_roots(), has_voxels, self.voxel_classes, self.labels, self.grid.shape
+        )
 
     def voxel_classes(self, frame: Frame) -> np.ndarray:
         """Classes (X, Y, Z) uint8 from ``.label``, with 255 where the ``.invalid`` beside it says so.

@@ -1,15 +1,14 @@
 """Reads the instance labels that PaSCo's authors keep in pickles, without running what a pickle names.
 
 Each file is ``<sequence>/<frame>_1_1.pkl``: a dictionary with ``instance_labels`` (float64) and ``semantic_labels``
-(float32), both of the grid's shape. The few names that the pickle of a NumPy array needs stand for classes of this
-module, which only keep what they are given; any other name is refused, and so is every opcode that such a file does not
+(float32), both of the grid's shape. The few names that the pickle of a NumPy array needs stand for classes that
+only keep what they are given; any other name is refused, and so is every opcode that such a file does not
 need. The arrays are made afterwards, from checked values.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import os
 import pickle
 import pickletools
@@ -27,6 +26,7 @@ from pasco_core.data.label_set import LabelSet
 from pasco_core.data.voxel_labels.instances import MAX_INSTANCES
 from pasco_core.errors import DataError
 from pasco_core.geometry import KITTI_GRID
+from pasco_core.pickled_arrays import Array, DType, reconstruct
 
 _MAX_BYTES = 2**27
 _MAX_OPCODES = 1000
@@ -78,53 +78,8 @@ def read_authors_pickle(
     return VoxelTruth(semantics, instances)
 
 
-class _DType:
-    """Stands for ``numpy.dtype``: a type code, then the byte order."""
-
-    def __init__(self, code: Any = "", *_: Any):
-        self.code, self.order = code, "<"
-
-    def __setstate__(self, state: Any) -> None:
-        if isinstance(state, tuple) and len(state) > 1 and state[1] == ">":
-            self.order = ">"
-
-    def dtype(self) -> np.dtype:
-        """The type, where it is a plain number."""
-        if not isinstance(self.code, str) or not re.fullmatch(r"[biuf][1248]|b1", self.code):
-            raise ValueError(f"an array of type {self.code!r}")
-        return np.dtype(self.order + self.code)
-
-
-class _Array:
-    """Stands for an array: keeps its shape, type, order and bytes."""
-
-    def __init__(self) -> None:
-        self.state: tuple = ()
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = tuple(state[1:]) if isinstance(state, tuple) else ()
-
-    def array(self) -> np.ndarray:
-        """The array, if the bytes are as many as shape and type need."""
-        if len(self.state) != 4 or not isinstance(self.state[1], _DType):
-            raise ValueError("an array without shape, type and bytes")
-        shape, dtype, fortran, data = self.state
-        dtype = dtype.dtype()
-        if not isinstance(shape, tuple) or not all(isinstance(n, int) and 0 <= n < 2**20 for n in shape):
-            raise ValueError("an array of no real shape")
-        if not isinstance(data, (bytes, bytearray)) or len(data) != math.prod(shape) * dtype.itemsize:
-            raise ValueError("an array whose bytes do not fill its shape")
-        return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
-
-
-def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> _Array:
-    array = _Array()
-    array.state = (shape, dtype, order == "F", data)
-    return array
+def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> Array:
+    return Array((shape, dtype, order == "F", data))
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
@@ -135,10 +90,10 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
 
 
 _ALLOWED = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _DType,
+    ("numpy", "ndarray"): Array,
+    ("numpy", "dtype"): DType,
     ("_codecs", "encode"): _encode,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): reconstruct for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _frombuffer for core in ("core", "_core")},
 }
 
@@ -179,11 +134,13 @@ def _opcode_names(data: bytes) -> Iterator[str]:
 def _numbers(content: dict, name: str, most: int, shape: tuple[int, int, int], path: Path) -> np.ndarray:
     """One of the arrays, checked."""
     value = content.get(name)
-    if not isinstance(value, _Array):
+    if not isinstance(value, Array):
         keys = ", ".join(sorted(str(key)[:40] for key in content)[:5]) or "nothing"
         raise DataError(f"Expected {path} to hold an array '{name}', got {keys}")
     try:
-        array = value.array()
+        array = np.asarray(value.resolved())
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"an array of type '{array.dtype.str[1:]}'")
     except ValueError as error:
         raise DataError(f"Expected '{name}' in {path} to be an array of numbers, got {error}") from error
     if array.shape != tuple(shape):
