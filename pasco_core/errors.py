@@ -27,3 +27,19 @@ class DataError(PascoError):
 
 class InferenceError(PascoError):
     """A network produced no usable result, such as logits that are not finite."""
+
+
+class TransformError(PascoError):
+    """A transform between two frames that is not known, or one that cannot be taken in; ``reason`` is a short code."""
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+class ImageError(PascoError):
+    """A camera image, or its calibration, that cannot be used; ``code`` is a short verdict, such as ``ENCODING``."""
+
+    def __init__(self, message: str, code: str):
+        super().__init__(message)
+        self.code = code

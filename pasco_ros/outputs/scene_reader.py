@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 
 from pasco_core.data.label_set import LabelSet, label_set_for
+from pasco_core.data.voxel_message import grid_of, layer_values
 from pasco_core.errors import DataError
-from pasco_core.geometry import VoxelGrid
 from pasco_core.prediction import ScenePrediction, Segment
-
-# VoxelLayer.encoding -> NumPy type and raw value for "unknown".
-_ENCODINGS = {2: ("<u1", 255), 4: ("<u2", 65535), 5: ("<i4", -1), 7: ("<f4", np.nan)}
 
 
 def scene_from_messages(voxels: Any, segments: Any) -> ScenePrediction:
@@ -48,44 +45,6 @@ def scene_from_messages(voxels: Any, segments: Any) -> ScenePrediction:
         voxel_uncertainty=np.where(unknown, 1.0, uncertainty).astype(np.float32),
         mask_confidence=np.zeros(grid.shape, np.float32), probability_voxels=kept, probabilities=probabilities,
     )
-
-
-def grid_of(voxels: Any) -> VoxelGrid:
-    """The grid of a VoxelGrid message, whose axes must be those of its frame.
-
-    Raises:
-        DataError: the grid is turned.
-    """
-    turn = voxels.origin.orientation
-    if abs(turn.w) < 1 - 1e-9:
-        raise DataError(f"Expected the grid's axes to be those of its frame, got w = {turn.w}")
-    corner = voxels.origin.position
-    shape = (int(voxels.size_x), int(voxels.size_y), int(voxels.size_z))
-    return VoxelGrid((corner.x, corner.y, corner.z), round(float(voxels.voxel_size), 6), shape)
-
-
-def layer_values(voxels: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values and the mask of the unknown ones, both of the grid's shape, of a layer of a VoxelGrid message.
-
-    Raises:
-        DataError: no such layer, an unknown encoding or compression, or data of another size than the grid's.
-    """
-    layer = next((candidate for candidate in voxels.layers if candidate.name == name), None)
-    if layer is None:
-        present = ", ".join(candidate.name for candidate in voxels.layers) or "none"
-        raise DataError(f"Expected the voxel grid to have the layer '{name}', got {present}")
-    if layer.encoding not in _ENCODINGS or layer.compression != 0:
-        got = f"encoding {layer.encoding}, compression {layer.compression}"
-        raise DataError(f"Expected layer '{name}' to be of a known encoding without compression, got {got}")
-    kind, unknown_raw = _ENCODINGS[layer.encoding]
-    shape = (int(voxels.size_x), int(voxels.size_y), int(voxels.size_z))
-    expected, n_bytes = int(np.prod(shape)) * np.dtype(kind).itemsize, memoryview(layer.data).nbytes
-    if n_bytes != expected:
-        raise DataError(f"Expected layer '{name}' to have {expected} bytes for a grid of {shape}, got {n_bytes}")
-    raw = np.frombuffer(layer.data, kind).reshape(shape)
-    unknown = np.isnan(raw) if layer.encoding == 7 else raw == unknown_raw
-    plain = layer.scale == 1.0 and layer.offset == 0.0
-    return (raw if plain else raw * np.float32(layer.scale) + np.float32(layer.offset)), unknown
 
 
 def _labels(voxels: Any) -> LabelSet:

@@ -12,6 +12,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "voxels": ("pasco_core.cli.data.voxels", "voxel labels from posed, labelled scans"),
     "simulate": ("pasco_core.cli.data.simulate", "a labelled world in the official layouts, from a seed"),
     "corrupt": ("pasco_core.cli.data.corrupt", "fog, snow, missing beams, …: a dataset's scans made worse, by a seed"),
+    "to-bag": ("pasco_core.cli.data.to_bag", "a sequence as a rosbag2, without ROS"),
+    "from-bag": ("pasco_core.cli.data.from_bag", "a rosbag2 as a dataset in SemanticKITTI's layout, without ROS"),
 }
 """Sub-command → its module, and the line it has in ``pasco data --help``."""
 

@@ -132,8 +132,16 @@ class Kitti360:
         Raises:
             DataError: the match file is missing or does not name the frame, no such image, or no image.
         """
+        return read_image(self.image_path(frame))
+
+    def image_path(self, frame: Frame) -> Path:
+        """Where the image of the left perspective camera is.
+
+        Raises:
+            DataError: the match file is missing or does not name the frame.
+        """
         name = f"{self._raw_number(frame):010d}.png"
-        return read_image(self.root / "data_2d_raw" / frame.sequence / "image_00" / "data_rect" / name)
+        return self.root / "data_2d_raw" / frame.sequence / "image_00" / "data_rect" / name
 
     def scan_path(self, frame: Frame) -> Path:
         """Where the scan's points are.
