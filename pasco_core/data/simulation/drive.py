@@ -38,23 +38,26 @@ class SimulatedDrive:
         sweep: "still": all beams fire at the frame's time. "raw": the car and the traffic move while the LiDAR turns,
             points are in the sensor's frame when they were measured. "deskewed": they are brought into its frame at the
             frame's time, as KITTI's are.
+        beside: another sensor's drive on the same car, with the same reach: what stands is prepared for both at once.
 
     Raises:
         ConfigError: the seed is not a whole number from 0, an unknown sweep, or embreex is not installed.
     """
 
     def __init__(
-        self, seed: int = 0, sensor: SpinningLidar = HDL_64E, world: World | None = None, sweep: str = "still"
+        self, seed: int = 0, sensor: SpinningLidar = HDL_64E, world: World | None = None, sweep: str = "still",
+        beside: SimulatedDrive | None = None,
     ):
         if sweep not in SWEEPS:
             raise ConfigError(f"Expected the sweep to be one of {', '.join(SWEEPS)}, got {sweep!r}")
         self.seed, self.sensor, self.sweep = _whole("seed", seed), sensor, sweep
         self._world = TownWorld(self.seed) if world is None else world
         RayScene(Mesh.joined([]))  # says at once whether rays can be cast
-        self._tiles: Recent[tuple[int, ...], RayScene] = Recent(3)
+        self._tiles: Recent[tuple[int, ...], RayScene] = Recent(3) if beside is None else beside._tiles
         self._bounds: Recent[bytes, BoundedMesh] = Recent(1)
         self._moving: Recent[float, Mesh] = Recent(1)
         self._spheres: Recent[float, Sphere] = Recent(32)
+        self._here: Recent[int, np.ndarray] = Recent(1)  # voxels that are seen from where the car is at a frame
         self._measured: Recent[int, np.ndarray] = Recent(1)  # points (N, 4) of a frame's scan
         self._places = Places(self._pose_at)
         self._own_car = self._world.ego_car()
@@ -104,8 +107,8 @@ class SimulatedDrive:
             everything: do not ask what is seen; nothing is unknown then.
         """
         pose = self.pose(frame)
-        spheres = None if everything else self._spheres_around(frame)
-        found = complete_voxels(self._bounded(pose[:2, 3]), self._traffic(pose, frame / FRAME_RATE), pose, spheres)
+        seen = None if everything else self._seen(frame)
+        found = complete_voxels(self._bounded(pose[:2, 3]), self._traffic(pose, frame / FRAME_RATE), pose, seen)
         if everything:
             return found
         points = self._measured.get(frame, lambda: self._scan(frame).points)
@@ -117,8 +120,7 @@ class SimulatedDrive:
 
     def hidden(self, frame: int) -> np.ndarray:
         """Bool of the KITTI grid's shape: voxels that what stands hides from the LiDAR at a frame."""
-        pose = self.pose(frame)
-        return ~seen_voxels([self._sphere_here(pose)], KITTI_GRID, pose)
+        return ~self._seen_here(_whole("frame", frame))
 
     def image(self, frame: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> CameraImage:
         """What the left colour camera sees, with ``camera.KITTI_CALIBRATION``.
@@ -163,12 +165,18 @@ class SimulatedDrive:
         place = self._pose_at(time)[:3, 3]
         return self._spheres.get(time, lambda: Sphere(self._tile(place[:2]), place))
 
-    def _spheres_around(self, frame: int) -> list[Sphere]:
-        """Here and now, then places behind and ahead, those far apart first."""
+    def _seen(self, frame: int) -> np.ndarray:
+        """Bool of the KITTI grid's shape: what is seen here and now, or from places behind and ahead, those far apart
+        first."""
         pose = self.pose(frame)
         times = self._places.around(frame / FRAME_RATE, pose[:3, 3])
-        ordered = [*times[::-3], *times[-2::-3], *times[-3::-3]]
-        return [self._sphere_here(pose), *(self._sphere(time) for time in ordered)]
+        spheres = [self._sphere(time) for time in [*times[::-3], *times[-2::-3], *times[-3::-3]]]
+        return seen_voxels(spheres, KITTI_GRID, pose, before=self._seen_here(frame))
+
+    def _seen_here(self, frame: int) -> np.ndarray:
+        """What is seen here and now; kept, since who asks for a frame's truth also asks what it hides."""
+        pose = self.pose(frame)
+        return self._here.get(frame, lambda: seen_voxels([self._sphere_here(pose)], KITTI_GRID, pose))
 
     def _sphere_here(self, pose: np.ndarray) -> Sphere:
         return Sphere(self._tile(pose[:2, 3]), pose[:3, 3], forward=pose[:3, 0])

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 
 from pasco_core.data.simulation.mesh import Mesh
-from pasco_core.data.simulation.sensing.bounded_mesh import part_of
 
 
 class World(Protocol):
@@ -43,18 +42,13 @@ class TownWorld:
         return self._town.ego_pose(time) @ self._springs.tilt(time)
 
     def standing(self, centre: np.ndarray, radius: float) -> Mesh:
-        mesh = self._town.geometry(centre, radius, 0.0)
-        return part_of(mesh, mesh.instance < _FIRST_MOVING)
+        return self._town.standing(centre, radius)
 
     def moving(self, centre: np.ndarray, radius: float, time: float) -> Mesh:
-        mesh = self._town.geometry(centre, radius, time)
-        return part_of(mesh, mesh.instance >= _FIRST_MOVING)
+        return self._town.moving(centre, radius, time)
 
     def ego_car(self) -> Mesh:
         return self._town.ego_car()
-
-
-_FIRST_MOVING = 1 << 30  # number from which on instances are traffic and people who walk
 
 
 class _Springs:

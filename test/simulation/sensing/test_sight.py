@@ -53,6 +53,17 @@ def test_several_places_see_what_any_of_them_sees():
     assert together.sum() > max(a.sum() for a in alone)
 
 
+def test_what_was_seen_before_is_kept_and_the_rest_is_asked_for():
+    scene = RayScene(Mesh.joined(BoxWorld().parts))
+    grid = VoxelGrid((0.0, -6.0, -2.1), 0.2, (61, 59, 30))  # not a multiple of the blocks' size
+    pose = pose_at(0.0, 0.0, 5.0)
+    near, far = (seen_voxels([Sphere(scene, np.array([x, 0.4, 1.73]))], grid, pose) for x in (0.0, 25.0))
+    scattered = np.random.default_rng(0).random(grid.shape) < 0.3
+    for before in (near, scattered, np.ones(grid.shape, bool)):
+        together = seen_voxels([Sphere(scene, np.array([25.0, 0.4, 1.73]))], grid, pose, before=before)
+        assert np.array_equal(together, before | far)
+
+
 def test_above_a_plane_everything_is_seen_and_below_it_nothing():
     grid = VoxelGrid((0.0, -6.0, -2.1), 0.2, (61, 59, 30))  # not a multiple of the blocks' size
     place = np.array([0.0, 0.0, 0.0])

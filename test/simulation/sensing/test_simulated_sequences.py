@@ -309,7 +309,7 @@ def test_points_in_voxels_that_no_place_sees_make_them_known(tmp_path: Path):
 
     pose = without.pose(5)
     unseen = complete_voxels(
-        without._bounded(pose[:2, 3]), without._traffic(pose, 0.5), pose, without._spheres_around(5)
+        without._bounded(pose[:2, 3]), without._traffic(pose, 0.5), pose, without._seen(5)
     ).unknown
     assert (scanned & unseen).sum() > 50  # else this would show nothing
     assert np.array_equal(invalid, unseen & ~scanned)
@@ -344,7 +344,7 @@ def test_points_of_the_written_scan_lie_in_the_grid_as_the_voxels_say(kitti: Pat
 def test_point_labels_keep_their_highest_bit_free_for_programs_that_multiply_them():
     numbers = np.array([0, 1, 2**15 - 1, 2**15, 1_700_000_000], np.int32)
     points, cars = np.zeros((5, 4), np.float32), np.full(5, 1, np.uint8)
-    scan = LabelledScan(points, cars, numbers, np.zeros(5, bool), np.zeros(5, np.float32))
+    scan = LabelledScan(points, cars, numbers, np.zeros(5, bool), np.zeros(5, np.float32), np.zeros(5, np.uint16))
     labels = semantic_kitti.point_labels(scan)
     assert labels.dtype == np.dtype("<u4") and (labels < 2**31).all()
     instances = labels >> 16

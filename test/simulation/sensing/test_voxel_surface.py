@@ -9,7 +9,8 @@ import pytest
 from stand_in_world import CLASS, mesh
 
 from pasco_core.data.simulation.mesh import Mesh
-from pasco_core.data.simulation.truth.voxel_surface import clipped_areas, surface_voxels
+from pasco_core.data.simulation.truth.clipped_area import clipped_areas
+from pasco_core.data.simulation.truth.voxel_surface import surface_voxels
 from pasco_core.geometry import VoxelGrid
 
 GRID = VoxelGrid((0.0, -1.0, -2.0), 0.25, (12, 10, 8))
@@ -119,7 +120,7 @@ def test_clipped_areas_equal_the_share_of_random_points_inside():
     corners = rng.uniform(-1.0, 2.0, (60, 3, 3))
     uv = rng.random((200_000, 2))
     uv = np.where(uv.sum(axis=1, keepdims=True) > 1, 1 - uv, uv)
-    for triangle, area in zip(corners, clipped_areas(corners), strict=True):
+    for triangle, area in zip(corners, clipped_areas(corners.transpose(1, 2, 0)), strict=True):
         a, b, c = triangle
         points = a + uv[:, :1] * (b - a) + uv[:, 1:] * (c - a)
         whole = 0.5 * np.linalg.norm(np.cross(b - a, c - a))

@@ -12,6 +12,7 @@ from pasco_core.data.simulation.mesh import Mesh
 from pasco_core.data.simulation.sensing.beam_tables import HDL_64E
 from pasco_core.data.simulation.sensing.bounded_mesh import BoundedMesh
 from pasco_core.data.simulation.sensing.rays import RayScene
+from pasco_core.data.simulation.truth.seen_voxels import seen_voxels
 from pasco_core.data.simulation.truth.sight import Sphere
 from pasco_core.data.simulation.truth.voxel_truth import complete_voxels
 from pasco_core.geometry import KITTI_GRID
@@ -35,8 +36,11 @@ def voxel(x: float, y: float, z: float) -> tuple[int, ...]:
 
 def truth_of(parts: list[Mesh], moving: list[Mesh] | None = None, places: list[float] | None = None):
     standing = Mesh.joined(parts)
-    spheres = [Sphere(RayScene(standing), np.array([x, 0.0, 1.73])) for x in places] if places is not None else None
-    return complete_voxels(BoundedMesh(standing), Mesh.joined(moving or []), lidar_pose(), spheres).truth()
+    seen = None
+    if places is not None:
+        spheres = [Sphere(RayScene(standing), np.array([x, 0.0, 1.73])) for x in places]
+        seen = seen_voxels(spheres, KITTI_GRID, lidar_pose())
+    return complete_voxels(BoundedMesh(standing), Mesh.joined(moving or []), lidar_pose(), seen).truth()
 
 
 def test_a_box_on_a_plane_is_where_it_stands_to_the_voxel():
@@ -128,6 +132,13 @@ def test_hidden_voxels_are_those_behind_what_stands_now(drive: SimulatedDrive):
     unknown = drive.voxels(7).unknown
     assert hidden.sum() > unknown.sum()
     assert (unknown & ~hidden).mean() < 0.01  # only what encloses itself, such as the inside of traffic
+
+
+def test_what_is_hidden_now_does_not_depend_on_what_was_asked_before(drive: SimulatedDrive):
+    drive.voxels(9)
+    other = SimulatedDrive(0, HDL_64E, BoxWorld())
+    for frame in (9, 10):
+        assert np.array_equal(drive.hidden(frame), other.hidden(frame))
 
 
 def test_a_car_that_waits_is_no_endless_search():

@@ -49,6 +49,21 @@ def test_a_late_first_look_does_not_change_the_way_or_the_traffic():
     assert_same(around(early, 50.0, 40.0), around(late, 50.0, 40.0))
 
 
+def test_what_stands_and_what_moves_make_up_the_whole(town):
+    centre = town.ego_pose(20.0)[:2, 3]
+    whole, standing = town.geometry(centre, 60.0, 20.0), town.standing(centre, 60.0)
+    moving = town.moving(centre, 60.0, 20.0)
+    assert len(whole) == len(standing) + len(moving)
+    assert standing.instance.max() < moving.instance.min()  # a thing is in one of them
+    assert_same(standing, town.standing(centre, 60.0))
+    later = town.moving(centre, 60.0, 21.0)
+    moved = []
+    for number in np.intersect1d(moving.instance, later.instance):
+        one, two = (m.vertices[m.triangles[m.instance == number]].mean(axis=(0, 1)) for m in (moving, later))
+        moved.append(np.linalg.norm(one - two) > 0.3)
+    assert any(moved)
+
+
 def test_another_seed_gives_another_town(town):
     assert not np.array_equal(Town(4).ego_pose(30.0), town.ego_pose(30.0))
 

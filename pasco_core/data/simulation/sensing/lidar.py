@@ -39,6 +39,7 @@ class LabelledScan:
         instances: (N,) int32, number of the object, the same in every frame; 0 where the class is not a thing.
         moving: (N,) bool, whether the object belongs to the traffic, which moves.
         times: (N,) float32, seconds after the scan's time at which the point was measured.
+        beams: (N,) uint16, number of the beam that measured it, 0 at the top.
     """
 
     points: np.ndarray
@@ -46,6 +47,7 @@ class LabelledScan:
     instances: np.ndarray
     moving: np.ndarray
     times: np.ndarray
+    beams: np.ndarray
 
     def __len__(self) -> int:
         return len(self.points)
@@ -69,6 +71,7 @@ def measure(hits: Hits, shots: Shots, sensor: SpinningLidar, rng: np.random.Gene
     return LabelledScan(
         np.concatenate([xyz, intensity[kept, None]], axis=1).astype(np.float32),
         semantics, instances, hits.scene[kept] == MOVING, shots.times[kept],
+        (kept // sensor.n_azimuths).astype(np.uint16),
     )
 
 

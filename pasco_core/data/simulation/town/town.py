@@ -85,16 +85,19 @@ class Town:
         Raises:
             ConfigError: a centre, radius or time that is not finite, or a radius that is not positive.
         """
+        return Mesh.joined([self.moving(centre, radius, time), self.standing(centre, radius)])
+
+    def standing(self, centre: np.ndarray, radius: float) -> Mesh:
+        """The part of ``geometry`` that never moves."""
+        centre = _circle(centre, radius)
+        return Mesh.joined(self._static.within(self._tiles_near(centre, radius), centre, radius))
+
+    def moving(self, centre: np.ndarray, radius: float, time: float) -> Mesh:
+        """The part of ``geometry`` that moves: the traffic, and people who walk."""
         if not np.isfinite(time) or time < FIRST_TIME:
             raise ConfigError(f"Expected the time to be a number from {FIRST_TIME:g} seconds on, got {time}")
-        centre = np.asarray(centre, np.float64)
-        if centre.shape != (2,) or not np.isfinite(centre).all():
-            raise ConfigError(f"Expected the centre to be two finite numbers, got {centre}")
-        if not np.isfinite(radius) or radius <= 0:
-            raise ConfigError(f"Expected the radius to be a positive number of metres, got {radius}")
-        tiles = self._tiles_near(centre, radius)
-        meshes = self._static.within(tiles, centre, radius)
-        for tile in tiles:
+        centre, meshes = _circle(centre, radius), []
+        for tile in self._tiles_near(centre, radius):
             meshes += self._walkers(*tile).meshes(self.sheet, time, centre, radius)
         return Mesh.joined([*meshes, *self._traffic.meshes(time, centre, radius)])
 
@@ -121,3 +124,13 @@ class Town:
         tile = Tile(self.plan, self.sheet, i, j)
         pieces = furnish(tile, self._plants)
         return [*cut(tile.mesh(), CHUNK), *pieces.meshes(CHUNK)]
+
+
+def _circle(centre: np.ndarray, radius: float) -> np.ndarray:
+    """The centre (2,) of a circle that can be one."""
+    centre = np.asarray(centre, np.float64)
+    if centre.shape != (2,) or not np.isfinite(centre).all():
+        raise ConfigError(f"Expected the centre to be two finite numbers, got {centre}")
+    if not np.isfinite(radius) or radius <= 0:
+        raise ConfigError(f"Expected the radius to be a positive number of metres, got {radius}")
+    return centre

@@ -45,9 +45,10 @@ class Sphere:
         self._nearest, self._farthest, self._starts = _pyramid(depth.reshape(ROWS, COLUMNS))
 
     def in_front(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """(N,) bool: whether points, float32 and relative to the place, are not behind a surface."""
-        plane = self.planes[pixel_of(x, y, z)]
-        return plane[:, 0] * x + plane[:, 1] * y + plane[:, 2] * z < np.float32(1.0)
+        """Bool, of the shape that x, y and z have: whether points, float32 and relative to the place, are not behind a
+        surface."""
+        plane = self.planes.take(pixel_of(x, y, z), axis=0)
+        return plane[..., 0] * x + plane[..., 1] * y + plane[..., 2] * z < np.float32(1.0)
 
     def compare_blocks(self, centres: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which boxes lie wholly in front of, and wholly behind, everything in their direction, each (N,) bool.
@@ -109,7 +110,7 @@ def _pyramid(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def pixel_of(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Flat pixel index (N,) int32 of float32 directions."""
+    """Flat pixel index, int32, of float32 directions; all of one shape."""
     depth = np.abs(x) + np.abs(y) + np.float32(1e-9)
     column = (_around(x, y, depth) * _PER_COLUMN).astype(np.int32)
     return _row(z / depth).astype(np.int32) * np.int32(COLUMNS) + column

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,6 @@ from pasco_core.data.frame import UNKNOWN, VoxelTruth
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.data.simulation.mesh import Mesh
 from pasco_core.data.simulation.sensing.bounded_mesh import BoundedMesh
-from pasco_core.data.simulation.truth.seen_voxels import seen_voxels
-from pasco_core.data.simulation.truth.sight import Sphere
 from pasco_core.data.simulation.truth.voxel_surface import surface_voxels
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
 
@@ -56,19 +53,20 @@ def complete_voxels(
     standing: BoundedMesh,
     moving: Mesh,
     pose: np.ndarray,
-    spheres: Sequence[Sphere] | None,
+    seen: np.ndarray | None,
     grid: VoxelGrid = KITTI_GRID,
 ) -> CompleteVoxels:
     """What is in every voxel at one moment.
 
-    Free voxels are known where they are seen from some place, occupied ones where they or a free voxel at one of
-    their faces are. What the traffic encloses at the moment is unknown, as the inside of parked cars is.
+    Free voxels are known where they are seen, occupied ones where they or a free voxel at one of their faces are. What
+    the traffic encloses at the moment is unknown, as the inside of parked cars is.
 
     Args:
         standing: what never moves, in the world.
         moving: the traffic at the moment, in the world.
         pose: (4, 4) of the grid's frame in the world.
-        spheres: what the drive sees from its places, of what stands; None: everything is known.
+        seen: bool of the grid's shape, what the drive sees from its places between what stands; None: everything is
+            known.
         grid: the voxels.
     """
     mesh = Mesh.joined([_in_frame(m, pose, grid) for m in (standing, BoundedMesh(moving))])
@@ -78,8 +76,8 @@ def complete_voxels(
     numbers[voxels] = np.where(_IS_THING[classes], instances, 0)
     semantics, numbers = semantics.reshape(grid.shape), numbers.reshape(grid.shape)
     unknown = np.zeros(grid.shape, bool)
-    if spheres is not None:
-        unknown = ~_known(seen_voxels(spheres, grid, pose), semantics > 0)
+    if seen is not None:
+        unknown = ~_known(seen, semantics > 0)
         unknown |= _enclosed(numbers, np.unique(moving.instance[moving.instance > 0]))
     return CompleteVoxels(semantics, numbers, unknown)
 
