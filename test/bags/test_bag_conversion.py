@@ -378,7 +378,7 @@ def test_transforms_that_end_early_leave_the_poses_out_and_say_so(tmp_path, caps
 
 def test_images_of_an_encoding_nobody_knows_are_refused_by_topic(tmp_path, capsys):
     messages = [("/points", CLOUD, START, cloud(START, points_of(0))),
-                ("/cam", IMAGE, START + 1, image(START, 1, "bayer_rggb16"))]
+                ("/cam", IMAGE, START + 1, image(START, 1, "12UC7"))]
     bag = write_messages(tmp_path / "bag", messages)
     assert main(["data", "from-bag", str(bag), str(tmp_path / "out")]) == 1
     assert "the image on /cam to be one of rgb8" in capsys.readouterr().err

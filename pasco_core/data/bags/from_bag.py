@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from pasco_core.data.bags import sequence_messages as ours
-from pasco_core.data.bags.image_message import IMAGE_TYPES, decode_image
 from pasco_core.data.bags.image_pairing import ImagePairing
 from pasco_core.data.bags.reader import BagReader, find_cloud_topic, listed, require_topic
 from pasco_core.data.bags.to_bag import FRAMES_KEY, MAX_FRAMES, SEQUENCE_KEY, numbers_of
@@ -20,6 +19,7 @@ from pasco_core.data.bags.voxel_truth_files import write_truth
 from pasco_core.data.cloud_message import check_cloud, decode_cloud
 from pasco_core.data.datasets.calibration import Calibration, write_poses, write_times
 from pasco_core.data.frame import Frame
+from pasco_core.data.image_message import decode_compressed, decode_image
 from pasco_core.data.intensity import IntensityScale
 from pasco_core.data.simulation.writers.files import write_array, write_png
 from pasco_core.errors import CloudError, DataError
@@ -30,6 +30,8 @@ NEAREST = 0.1
 _AXES = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 _NO_CAMERA = np.eye(3, 4)
 _OWN_FIELDS = [("x", 7, 1), ("y", 7, 1), ("z", 7, 1), ("intensity", 7, 1), ("label", 6, 1)]
+
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 
 @dataclass
@@ -196,7 +198,8 @@ class BagToSequence:
     def _write_image(self, frame: Frame, message: Any) -> None:
         path = self.folder / "image_2" / f"{frame.index:06d}.png"
         if not path.is_file():
-            write_png(path, decode_image(message, str(self.image_topic)))
+            decode = decode_compressed if hasattr(message, "format") else decode_image
+            write_png(path, decode(message, str(self.image_topic)))
         self.written.images += 1
 
     def _find_images(self, name: str | None) -> str | None:
