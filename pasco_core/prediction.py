@@ -42,13 +42,13 @@ class ScenePrediction:
     Args:
         grid: where the voxels are, in the frame of the input points.
         labels: class names and colours.
-        semantics: uint8, class of each voxel, 0 = empty.
+        semantics: uint8, class of each voxel, 0 = empty, 255 = unknown: nothing was computed there.
         panoptic: int32, segment id of each voxel, 0 = none.
         segments: the segments by ascending id.
         voxel_uncertainty: float32 in [0, 1], 1 - probability of the most probable class.
         mask_confidence: float32 in [0, 1], share of the voxel's mask probability that its segment holds; 0 without one.
         probability_voxels: (M,) int64, flat indices of the voxels that any subnet kept, ascending.
-        probabilities: (M, classes) float32 at those voxels; every other voxel is empty with probability 1.
+        probabilities: (M, classes) float32 at those voxels; every other known voxel is empty with probability 1.
         timings: seconds per stage, in order.
         notes: what a reader of the result should know (weights not trained, points out of range, ...).
     """
@@ -71,7 +71,7 @@ class ScenePrediction:
         return len(self.probability_voxels) == 0 and bool((self.voxel_uncertainty == 1).all())
 
     def occupancy_probability(self) -> np.ndarray:
-        """Float32 grid of 1 - P(empty)."""
+        """Float32 grid of 1 - P(empty), 0 where nothing is known."""
         occupied = np.zeros(self.grid.n_voxels, np.float32)
         occupied[self.probability_voxels] = 1.0 - self.probabilities[:, 0]
         return occupied.reshape(self.grid.shape)

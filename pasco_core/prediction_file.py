@@ -7,11 +7,11 @@ Keys of the file:
 | ``format_version`` | int64 () | 1 |
 | ``grid_origin``, ``voxel_size``, ``grid_shape`` | float64 (3,), float64 (), int64 (3,) | minimum corner and edge in metres, voxels along x, y, z |
 | ``labels`` | JSON text () | ``name``, ``class_names``, ``thing_ids``, ``colours`` (RGB) |
-| ``semantics`` | uint8 (X, Y, Z) | class of each voxel, 0 = empty |
+| ``semantics`` | uint8 (X, Y, Z) | class of each voxel, 0 = empty, 255 = unknown |
 | ``panoptic`` | int32 (X, Y, Z) | segment id of each voxel, 0 = none |
 | ``voxel_uncertainty`` | float32 (X, Y, Z) | 1 - probability of the most probable class |
 | ``mask_confidence`` | float32 (X, Y, Z) | share of the voxel's mask probability its segment holds |
-| ``probability_voxels`` | int64 (M,) | flat indices of the voxels with probabilities; the others are empty for certain |
+| ``probability_voxels`` | int64 (M,) | flat indices of the voxels with probabilities; the other known ones are empty for certain |
 | ``probabilities`` | float32 (M, classes) | probability of each class there |
 | ``segments`` | JSON text () | list of objects with the fields of ``Segment`` |
 | ``timings`` | JSON text () | seconds per stage, in order |

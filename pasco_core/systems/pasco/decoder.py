@@ -47,15 +47,15 @@ class DecoderBlock(nn.Module):
         )
 
     def forward(
-        self, x: SparseTensor, skip: SparseTensor, lower: Tensor, upper: Tensor
+        self, x: SparseTensor, skip: SparseTensor, lower: Tensor, upper: Tensor, n_subnets: int | None = None
     ) -> tuple[SparseTensor, list[Tensor]]:
-        """Features and per-subnet logits (N, classes) of all candidate voxels, before pruning."""
+        """Features of all candidate voxels, before pruning, and (N, classes) logits of the first subnets there."""
         x = ops.crop(self.upsample(x), lower, upper)
         # Absolute position in cells of this stride: the network knows where in the grid it is.
         position = (x.coords[:, 1:] / x.stride).to(x.feats.dtype)
         x = self.resize(x.with_feats(torch.cat([x.feats, position], 1)))
         x = self.process(ops.union_add(x, skip))
-        return x, [head(x).feats for head in self.completion_heads]
+        return x, [head(x).feats for head in self.completion_heads[:n_subnets]]
 
 
 class Decoder(nn.Module):
@@ -81,6 +81,7 @@ class Decoder(nn.Module):
         lower: Tensor,
         upper: Tensor,
         select: VoxelSelection = occupied_by_any,
+        n_subnets: int | None = None,
     ) -> dict[int, DecodedScale]:
         """Stride → voxels kept there, for strides 4, 2, 1.
 
@@ -89,10 +90,11 @@ class Decoder(nn.Module):
             skips: the encoder's features by stride.
             lower, upper: (3,) inclusive box all generated voxels stay in.
             select: which voxels go on.
+            n_subnets: how many subnets, the first ones, say what is there; None: all.
         """
         scales = {}
         for stride, block in zip(STRIDES, self.dec_blocks):
-            candidates, logits = block(x, skips[stride], lower, upper)
+            candidates, logits = block(x, skips[stride], lower, upper, n_subnets)
             _check_finite(logits, stride)
             keep = select(candidates, logits)
             x = ops.prune(candidates, keep)

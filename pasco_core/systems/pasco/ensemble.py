@@ -66,11 +66,13 @@ def ensemble(output: PaSCoOutput, warps: Sequence[GridWarp], iou_threshold: floa
     """Brings every subnet back to the grid and combines them.
 
     Args:
-        output: of the network, n subnets.
+        output: of the network, n subnets; without masks there are no queries.
         warps: how subnet i saw the grid.
         iou_threshold: masks of two subnets match above this soft IoU; an ensemble mask needs it on average.
     """
     semantics = ensemble_semantics(output.semantic_logits[1], warps)
+    if not output.mask_logits:
+        return EnsembleResult(semantics, [_no_masks(scene) for scene in semantics])
     subnet_masks = [
         subnet_mask_scene(masks, queries, warp)
         for masks, queries, warp in zip(output.mask_logits, output.query_logits, warps)
@@ -85,7 +87,8 @@ def rows_in_grid(voxels: SparseTensor, warp: GridWarp) -> tuple[Tensor, Tensor]:
     """Which voxel of the subnet lies where each grid voxel is seen.
 
     Returns:
-        (M,) int64 ascending flat grid indices that hit one, and (M,) int64 rows of ``voxels``.
+        (M,) int64 ascending flat grid indices that hit one, of the part of the grid that the warp is of, and (M,) int64
+        rows of ``voxels``.
     """
     device = voxels.device
     low = torch.as_tensor(warp.box_min, device=device)
@@ -99,7 +102,7 @@ def rows_in_grid(voxels: SparseTensor, warp: GridWarp) -> tuple[Tensor, Tensor]:
     table[flat] = rows.to(torch.int32)
     found = table[warp.cells]
     hit = (found >= 0).nonzero().squeeze(1)
-    return hit, found[hit].to(torch.int64)
+    return hit if warp.voxels is None else warp.voxels[hit], found[hit].to(torch.int64)
 
 
 def ensemble_semantics(logits: Sequence[SparseTensor], warps: Sequence[GridWarp]) -> list[SemanticScene]:
@@ -184,6 +187,12 @@ def restrict(scene: MaskScene, voxels: Tensor) -> MaskScene:
     """The masks on those of ascending flat indices ``voxels`` (K,) where they are."""
     keep = torch.isin(scene.voxels, voxels, assume_unique=True)
     return MaskScene(scene.voxels[keep], scene.mask_probabilities[keep], scene.query_probabilities)
+
+
+def _no_masks(scene: SemanticScene) -> MaskScene:
+    n_classes = scene.probabilities.shape[1]
+    no_voxel = scene.voxels[:0]
+    return MaskScene(no_voxel, scene.probabilities.new_zeros(0, 0), scene.probabilities.new_zeros(0, n_classes + 1))
 
 
 def _spread(scene: MaskScene, union: Tensor) -> Tensor:

@@ -37,6 +37,11 @@ class LossConfig:
             term of completion; False leaves them out.
         supervise_pruned: the published training gives completion losses only to the voxels that a stage keeps, so that
             what it wrongly called empty is never corrected there; True gives them to all candidates.
+        unknown_as_empty: weight, from 0 to 1 of that of an empty voxel, with which the cross-entropy of completion
+            takes unknown voxels for empty; 0 leaves them out. What nobody can see is in no metric, but left alone a
+            network fills it, and carries it through the decoder. The published training had something like it by
+            mistake: its targets at strides 4 and 2 call unknown blocks empty (``TargetConfig.swapped_coarse_empty``).
+            Lovász leaves unknown voxels out, as the IoU does, and so do the masks: what is there nobody knows.
     """
 
     completion_weight: float = 1.0
@@ -48,11 +53,18 @@ class LossConfig:
     final_voxel_query_loss: bool = True
     unknown_is_negative: bool = False
     supervise_pruned: bool = True
+    unknown_as_empty: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.unknown_as_empty <= 1:
+            raise ConfigError(f"Expected unknown_as_empty to be from 0 to 1, got {self.unknown_as_empty}")
 
     @classmethod
     def published(cls) -> LossConfig:
         """As the authors' checkpoints were trained."""
-        return cls(final_voxel_query_loss=False, unknown_is_negative=True, supervise_pruned=False)
+        return cls(
+            final_voxel_query_loss=False, unknown_is_negative=True, supervise_pruned=False, unknown_as_empty=0.0
+        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,7 @@ def completion_losses(
             if not bool(inside.any()):
                 continue
             kept, labels = scores.feats[inside], _volume_at(target.semantics[stride], scores, target, inside).long()
-            ce.append(_weighted_cross_entropy(kept, labels, class_weights[stride], ignored=UNKNOWN))
+            ce.append(_completion_cross_entropy(kept, labels, class_weights[stride], config.unknown_as_empty))
             lovasz.append(lovasz_softmax(kept.softmax(1), labels, unknown_is_negative=config.unknown_is_negative))
     zero = sum((scores.feats.sum() * 0.0 for scores in next(iter(logits.values()))), torch.tensor(0.0))
     weight = config.completion_weight
@@ -217,6 +229,17 @@ def _voxel_query_losses(
     # Class 0 is left to the completion losses: masks are there for what is not empty.
     ce = _weighted_cross_entropy(scores, semantics, weights, ignored=0)
     return ce, lovasz_softmax(scores.softmax(1), semantics, skipped={0})
+
+
+def _completion_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor, unknown_as_empty: float) -> Tensor:
+    """Weighted mean over the known voxels, and over the unknown ones as empty with their share of its weight."""
+    if unknown_as_empty == 0:
+        return _weighted_cross_entropy(logits, labels, weights, ignored=UNKNOWN)
+    unknown = labels == UNKNOWN
+    labels = labels.masked_fill(unknown, 0)
+    weight = weights.to(logits)[labels]
+    weight = torch.where(unknown, unknown_as_empty * weight, weight)
+    return (weight * F.cross_entropy(logits, labels, reduction="none")).sum() / weight.sum()
 
 
 def _weighted_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor, ignored: int) -> Tensor:

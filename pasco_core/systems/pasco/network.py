@@ -73,6 +73,8 @@ class PaSCo(nn.Module):
         box_max: Tensor,
         timer: Callable[[str], AbstractContextManager[None]] = nullcontext,
         select: VoxelSelection = occupied_by_any,
+        n_subnets: int | None = None,
+        instances: bool = True,
     ) -> PaSCoOutput:
         """One scan.
 
@@ -82,6 +84,8 @@ class PaSCo(nn.Module):
             box_min, box_max: (n, 3) int, inclusive bounds of each subnet's grid, box_min a multiple of 8.
             timer: called with a stage's name, gives a context around it.
             select: which candidate voxels of the decoder go on; training sets limits.
+            n_subnets: how many subnets, the first ones, complete the scene; the inputs of all are read. None: all.
+            instances: False: no masks; ``query_logits`` and ``mask_logits`` stay empty.
 
         Raises:
             DataError: an input of the wrong shape, or a box that is empty or off the multiples of 8.
@@ -95,10 +99,15 @@ class PaSCo(nn.Module):
             skips = self.unet3d.encoder(merged)
         with timer("bottleneck"):
             dense = self.unet3d.dense3d[0](skips[8], lower, upper)
+        if n_subnets is not None:
+            box_min, box_max = box_min[:n_subnets], box_max[:n_subnets]
+            lower, upper = global_box(box_min, box_max, n_subnets)
         with timer("decoder"):
-            scales = self.unet3d.decoder_generative(dense, skips, lower, upper, select)
-        with timer("mask transformer"):
-            predictions = self._predict_masks(scales, box_min, box_max)
+            scales = self.unet3d.decoder_generative(dense, skips, lower, upper, select, n_subnets)
+        predictions: list[list[MaskPrediction]] = []
+        if instances:
+            with timer("mask transformer"):
+                predictions = self._predict_masks(scales, box_min, box_max)
         return PaSCoOutput(
             {stride: scale.semantic_logits for stride, scale in scales.items()},
             [subnet[-1].query_logits for subnet in predictions],
@@ -110,7 +119,7 @@ class PaSCo(nn.Module):
     def _predict_masks(
         self, scales: dict[int, DecodedScale], box_min: Tensor, box_max: Tensor
     ) -> list[list[MaskPrediction]]:
-        decoder, subnets = self.unet3d.decoder_generative, range(self.config.n_subnets)
+        decoder, subnets = self.unet3d.decoder_generative, range(len(box_min))
         levels = [decoder.tokens(scales, i, box_min[i], box_max[i]) for i in subnets]
         longest = [max(levels[i][level].n_voxels for i in subnets) for level in range(3)]
         predictions = []

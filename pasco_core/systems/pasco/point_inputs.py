@@ -76,6 +76,13 @@ def point_inputs(points: np.ndarray, grid: VoxelGrid, semantic: tuple[Tensor, Te
     return PointInputs(torch.cat([probabilities, own, embedding, place], 1), voxels, inside)
 
 
+def select_points(inputs: PointInputs, keep: np.ndarray) -> PointInputs:
+    """Those of the points (P,) for which the mask ``keep`` is true."""
+    inside = inputs.inside.copy()
+    inside[inside] = keep
+    return PointInputs(inputs.features[torch.from_numpy(keep)], inputs.voxels[keep], inside)
+
+
 def subnet_voxels(voxels: np.ndarray, transforms: Sequence[np.ndarray], grid: VoxelGrid) -> list[Tensor]:
     """Voxel (P, 3) int32 of each point in every subnet's grid: its voxel is warped, not the point itself."""
     return [torch.from_numpy(warp_voxels(voxels, transform, grid)) for transform in transforms]

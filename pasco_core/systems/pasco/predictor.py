@@ -20,6 +20,7 @@ from pasco_core.geometry import KITTI_GRID
 from pasco_core.prediction import ScenePrediction
 from pasco_core.systems import waffleiron
 from pasco_core.systems.pasco.config import PaSCoConfig
+from pasco_core.systems.pasco.effort import Box, Effort, inside_box
 from pasco_core.systems.pasco.ensemble import EnsembleResult, MaskScene, ensemble
 from pasco_core.systems.pasco.network import PaSCo
 from pasco_core.systems.pasco.panoptic import PanopticScene, PanopticThresholds, panoptic_inference
@@ -28,6 +29,7 @@ from pasco_core.systems.pasco.point_inputs import (
     PointInputs,
     check_points,
     point_inputs,
+    select_points,
     subnet_voxels,
 )
 from pasco_core.systems.pasco.scene import make_scene, unobserved_scene
@@ -101,7 +103,10 @@ class Predictor:
         self.grid = KITTI_GRID
         self.labels = label_set_for(self.config.n_classes)
         self._uncertainty = self._known_uncertainty(uncertainty)
-        self._warps = self._fixed_warps(transforms)
+        self._matrices = self._fixed_matrices(transforms)
+        self._fixed_warps: dict[Box | None, list[GridWarp]] = {}
+        if self._matrices is not None:
+            self._warps_of(self._matrices, None)
         self._features = _load_features(features, self.config, self.device)
         self._votes = votes
         self._iou_threshold = iou_threshold
@@ -124,46 +129,62 @@ class Predictor:
         predictor.notes = (UNTRAINED_NOTE,)
         return predictor
 
-    def __call__(self, points: np.ndarray, *, rng: np.random.Generator | None = None) -> ScenePrediction:
+    def __call__(
+        self, points: np.ndarray, *, rng: np.random.Generator | None = None, effort: Effort = Effort.FULL
+    ) -> ScenePrediction:
         """The scene around the sensor: the ensemble of all subnets.
 
         Args:
             points: (N, 4) float32, x y z in metres in KITTI's LiDAR frame, and intensity; no labels.
             rng: source of everything random in this call; default: the predictor's own, which goes on from call to
                 call. With one per frame the result does not depend on the frames before.
+            effort: how much of the scene is computed; less than all is said in the scene's notes.
 
         Raises:
             CloudError: points of another shape, or not finite.
             InferenceError: the network's output is not finite.
         """
-        return self._predict(points, rng or self._rng, subnets=False)[-1]
+        return self._predict(points, rng or self._rng, effort, subnets=False)[-1]
 
     def predict_all(self, points: np.ndarray, *, rng: np.random.Generator | None = None) -> list[ScenePrediction]:
         """Every subnet's own scene, then the ensemble's; arguments and errors as for the call."""
-        return self._predict(points, rng or self._rng, subnets=True)
+        return self._predict(points, rng or self._rng, Effort.FULL, subnets=True)
 
     @torch.inference_mode()
-    def _predict(self, points: np.ndarray, rng: np.random.Generator, subnets: bool) -> list[ScenePrediction]:
+    def _predict(
+        self, points: np.ndarray, rng: np.random.Generator, effort: Effort, subnets: bool
+    ) -> list[ScenePrediction]:
         # TF32 would make a GPU's logits differ from the CPU's in the third digit.
         with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-            return self._predict_exactly(points, rng, subnets)
+            return self._predict_exactly(points, rng, effort, self.config.n_subnets + 1 if subnets else 1)
 
-    def _predict_exactly(self, points: np.ndarray, rng: np.random.Generator, subnets: bool) -> list[ScenePrediction]:
+    def _predict_exactly(
+        self, points: np.ndarray, rng: np.random.Generator, effort: Effort, n_scenes: int
+    ) -> list[ScenePrediction]:
         timer = StageTimer(self._clock, self.device)
-        n_scenes = self.config.n_subnets + 1 if subnets else 1
+        box = None if effort.max_range is None else effort.box(self.grid)
+        less = effort.note(self.config.n_subnets, self.grid)
         with timer("total"):
             points = check_points(points)
             n_inside = int(self.grid.contains(points[:, :3]).sum())
             notes = self.notes if n_inside in (0, len(points)) else (*self.notes, _range_note(len(points), n_inside))
-            if n_inside == 0:
-                note = f"nothing is known: none of {len(points)} points lies in the grid"
+            notes = (*notes, less) if less else notes
+            inputs = self._inputs(points, rng, box, timer) if n_inside else None
+            if inputs is None or len(inputs.voxels) == 0:
+                where = "in the grid" if box is None else f"within {effort.max_range:g} m"
+                note = f"nothing is known: none of {len(points)} points lies {where}"
                 scenes = [unobserved_scene(self.grid, self.labels, note)] * n_scenes
             else:
-                with timer("point features"):
-                    inputs = point_inputs(points, self.grid, self._point_features(points, rng))
-                result = self._infer(inputs, rng, timer)
-                scenes = self._scenes(result, n_scenes, timer)
+                result = self._infer(inputs, rng, effort, box, timer)
+                scenes = self._scenes(result, n_scenes, box, timer)
         return [replace(s, timings=dict(timer.seconds), notes=(*notes, *s.notes)) for s in scenes]
+
+    def _inputs(
+        self, points: np.ndarray, rng: np.random.Generator, box: Box | None, timer: StageTimer
+    ) -> PointInputs:
+        with timer("point features"):
+            inputs = point_inputs(points, self.grid, self._point_features(points, rng))
+            return inputs if box is None else select_points(inputs, inside_box(inputs.voxels, box))
 
     def _point_features(
         self, points: np.ndarray, rng: np.random.Generator
@@ -172,23 +193,32 @@ class Predictor:
             return None
         return self._features.point_features(points, self._votes, rng if self._votes else None)
 
-    def _infer(self, inputs: PointInputs, rng: np.random.Generator, timer: StageTimer) -> EnsembleResult:
-        warps = self._warps or self._random_warps(rng)
+    def _infer(
+        self, inputs: PointInputs, rng: np.random.Generator, effort: Effort, box: Box | None, timer: StageTimer
+    ) -> EnsembleResult:
+        warps = self._warps_of(self._random_matrices(rng) if self._matrices is None else self._matrices, box)
         voxels = subnet_voxels(inputs.voxels, [warp.transform for warp in warps], self.grid)
         features = [inputs.features.to(self.device)] * len(warps)
         box_min = torch.from_numpy(np.stack([warp.box_min for warp in warps])).to(self.device)
         box_max = torch.from_numpy(np.stack([warp.box_max for warp in warps])).to(self.device)
-        output = self.network(features, [v.to(self.device) for v in voxels], box_min, box_max, timer)
+        n_subnets = effort.subnets_of(self.config.n_subnets)
+        output = self.network(
+            features, [v.to(self.device) for v in voxels], box_min, box_max, timer,
+            n_subnets=None if n_subnets == len(warps) else n_subnets, instances=effort.instances,
+        )
         with timer("ensemble"):
-            return ensemble(output, warps, self._iou_threshold)
+            return ensemble(output, warps[:n_subnets], self._iou_threshold)
 
-    def _scenes(self, result: EnsembleResult, n_scenes: int, timer: StageTimer) -> list[ScenePrediction]:
+    def _scenes(
+        self, result: EnsembleResult, n_scenes: int, box: Box | None, timer: StageTimer
+    ) -> list[ScenePrediction]:
         with timer("panoptic inference"):
-            ensemble_confidence = voxel_confidence(result.semantics, self._uncertainty)
             own = "max_probability" if self._uncertainty == "agreement" else self._uncertainty
+            alone = len(result.semantics) == 2  # one subnet and its own ensemble, which agree on everything
+            ensemble_confidence = voxel_confidence(result.semantics, own if alone else self._uncertainty)
             confidences = [*(voxel_confidence([s], own) for s in result.semantics[:-1]), ensemble_confidence]
             parts = list(zip(result.semantics, result.masks, confidences))[-n_scenes:]
-            return [make_scene(s, self._segments(m), c, self.grid, self.labels) for s, m, c in parts]
+            return [make_scene(s, self._segments(m), c, self.grid, self.labels, box) for s, m, c in parts]
 
     def _segments(self, masks: MaskScene) -> PanopticScene:
         return panoptic_inference(masks, self.labels.thing_ids, self._thresholds)
@@ -200,25 +230,30 @@ class Predictor:
             raise ConfigError("Expected two subnets or more for uncertainty 'agreement', got 1")
         return name
 
-    def _fixed_warps(self, transforms: Sequence[np.ndarray] | str | None) -> list[GridWarp] | None:
+    def _fixed_matrices(self, transforms: Sequence[np.ndarray] | str | None) -> list[np.ndarray] | None:
         n = self.config.n_subnets
         if isinstance(transforms, str):
             if transforms != "random":
                 raise ConfigError(f"Expected transforms to be matrices or 'random', got {transforms!r}")
             return None
         if transforms is None:
-            matrices = fixed_transforms(n, self.config.mirrored_views)
-        else:
-            matrices = check_transforms(transforms, n)
-        return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
+            return fixed_transforms(n, self.config.mirrored_views)
+        return check_transforms(transforms, n)
 
-    def _random_warps(self, rng: np.random.Generator) -> list[GridWarp]:
+    def _random_matrices(self, rng: np.random.Generator) -> list[np.ndarray]:
         if self.config.mirrored_views:
             max_angle = 30.0 if self.labels.n_classes == 20 else 10.0  # as published
-            matrices = random_transforms(self.config.n_subnets, rng, max_angle)
-        else:
-            matrices = random_near_transforms(self.config.n_subnets, rng, max_angle=10.0, max_shift=0.2)
-        return [GridWarp.of(matrix, self.grid).to(self.device) for matrix in matrices]
+            return random_transforms(self.config.n_subnets, rng, max_angle)
+        return random_near_transforms(self.config.n_subnets, rng, max_angle=10.0, max_shift=0.2)
+
+    def _warps_of(self, matrices: list[np.ndarray], box: Box | None) -> list[GridWarp]:
+        """How each subnet sees the box; kept for the whole grid and one box where the matrices are fixed."""
+        if box in self._fixed_warps:
+            return self._fixed_warps[box]
+        warps = [GridWarp.of(matrix, self.grid, box=box).to(self.device) for matrix in matrices]
+        if self._matrices is not None:
+            self._fixed_warps = {None: self._fixed_warps.get(None, warps), box: warps}
+        return warps
 
 
 def _range_note(n_points: int, n_inside: int) -> str:

@@ -11,6 +11,7 @@ import torch
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import VoxelGrid
 from pasco_core.geometry.rigid import check_transform, mirror_y, warp_voxels, yaw
+from pasco_core.systems.pasco.effort import Box
 
 # A mirror maps voxel centres onto voxel centres; the small yaws keep nearly all of the grid in view.
 _FIXED = (np.eye(4, dtype=np.float32), mirror_y(), yaw(5.0), yaw(-5.0))
@@ -85,6 +86,8 @@ class GridWarp:
         box_min, box_max: (3,) int32 inclusive bounds of the warped grid, box_min floored to multiples of 8: the box the
             network works in, which needs no labels.
         cells: (V,) int64 tensor, for each voxel of the grid in raster order its flat place in that box.
+        voxels: (V,) int64 tensor, the ascending flat indices of those voxels where they are a part of the grid; None:
+            all of it.
     """
 
     transform: np.ndarray
@@ -92,22 +95,32 @@ class GridWarp:
     box_min: np.ndarray
     box_max: np.ndarray
     cells: torch.Tensor
+    voxels: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, transform: np.ndarray, grid: VoxelGrid, step: int = 8) -> GridWarp:
-        """Warps every voxel of the grid."""
+    def of(cls, transform: np.ndarray, grid: VoxelGrid, step: int = 8, box: Box | None = None) -> GridWarp:
+        """Warps every voxel of the grid, or of a box in it."""
         if any(size % step for size in grid.shape):
             raise ConfigError(f"Expected the grid's shape to be multiples of {step}, got {grid.shape}")
-        voxels = np.stack(np.unravel_index(np.arange(grid.n_voxels), grid.shape), 1)
+        flat = np.arange(grid.n_voxels) if box is None else _flat_indices(grid, box)
+        voxels = np.stack(np.unravel_index(flat, grid.shape), 1)
         warped = warp_voxels(voxels, transform, grid)
         box_min, box_max = warped.min(0) // step * step, warped.max(0)
         cells = np.ravel_multi_index(tuple((warped - box_min).T), tuple(box_max - box_min + 1))
-        return cls(transform, grid, box_min, box_max, torch.from_numpy(cells))
+        part = None if box is None else torch.from_numpy(flat)
+        return cls(transform, grid, box_min, box_max, torch.from_numpy(cells), part)
 
     def to(self, device: torch.device) -> GridWarp:
-        """The same with its cells on another device."""
-        return replace(self, cells=self.cells.to(device))
+        """The same with its tensors on another device."""
+        part = None if self.voxels is None else self.voxels.to(device)
+        return replace(self, cells=self.cells.to(device), voxels=part)
 
     @property
     def box_shape(self) -> tuple[int, int, int]:
         return tuple(int(n) for n in self.box_max - self.box_min + 1)
+
+
+def _flat_indices(grid: VoxelGrid, box: Box) -> np.ndarray:
+    """Ascending flat indices of the voxels in a box."""
+    (x0, y0, z0), (x1, y1, z1) = box
+    return np.arange(grid.n_voxels).reshape(grid.shape)[x0:x1, y0:y1, z0:z1].reshape(-1)
