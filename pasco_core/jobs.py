@@ -10,13 +10,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from ctypes import c_bool
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pasco_core.errors import ConfigError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Given = TypeVar("_Given", covariant=True)
 _LAUNCHERS = (  # number and count of this process, and the number of the first, as launchers tell them
     ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
     ("RANK", "WORLD_SIZE", None),  # torchrun
@@ -77,9 +79,17 @@ class Shard:
         return list(items[self.index :: self.count])
 
 
+class Countable(Protocol[_Given]):
+    """A list, or anything else with a known number of items that can be gone through once."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[_Given]: ...
+
+
 def run_jobs(
     function: Callable[[Item], Result],
-    items: Sequence[Item],
+    items: Countable[Item],
     jobs: int = 1,
     *,
     start: Callable[..., None] | None = None,
@@ -93,7 +103,8 @@ def run_jobs(
 
     Args:
         function: picklable when ``jobs`` > 1.
-        items: picklable.
+        items: picklable; taken one after the other as processes need them, so that those of a long stream need not be
+            in memory together. There may turn out to be fewer of them.
         jobs: processes.
         start: called once in each process before its first item, with ``start_arguments``.
         start_arguments: for ``start``.
@@ -130,11 +141,12 @@ class _Crew:
         ]
 
     def results(
-        self, function: Callable[[Item], Result], items: Sequence[Item], together: int
+        self, function: Callable[[Item], Result], items: Countable[Item], together: int
     ) -> Iterator[tuple[Item, Result]]:
         """Keeps two items submitted to each process, and one when they run short, so that all end at the same time."""
         size = max(1, min(together, -(-len(items) // len(self._pools))))
-        rows = (deque(items[first : first + size]) for first in range(0, len(items), size))
+        source = iter(items)
+        rows: Iterator[deque[Item]] = iter(lambda: deque(islice(source, size)), deque())
         mine: list[deque[Item]] = [deque() for _ in self._pools]
         waiting: dict[Future[Result], tuple[int, Item]] = {}
         busy, left = [0] * len(self._pools), len(items)

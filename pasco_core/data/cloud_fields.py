@@ -39,18 +39,24 @@ def wanted_fields(names: Sequence[str]) -> list[str]:
 
 
 def cloud_from_fields(
-    fields: Mapping[str, np.ndarray], source: str, notes: Sequence[str] = (), scale: IntensityScale | None = None
+    fields: Mapping[str, np.ndarray],
+    source: str,
+    notes: Sequence[str] = (),
+    scale: IntensityScale | None = None,
+    time: str | None = None,
+    ring: str | None = None,
 ) -> PointCloud:
     """Points of the columns x, y, z and the intensity's alias; every column is (N,).
 
-    Points with a coordinate or intensity that is not finite, or a coordinate beyond ``MAX_COORDINATE``, are left out
-    and counted.
+    Points with a coordinate, intensity or time that is not finite, or a coordinate beyond ``MAX_COORDINATE``, are left
+    out of every column and counted.
 
     Args:
         fields: values by field name; fields without a meaning here are ignored.
         source: what is read, for messages (``"scan.pcd"``).
         notes: what the caller had to guess already.
         scale: that of the stream the cloud is from; by default the cloud decides alone.
+        time, ring: names of the fields that become ``times`` and ``rings``, values as they are; None where not wanted.
 
     Raises:
         CloudError: ``FIELD_MISSING`` for an absent coordinate or one that is not float, ``EMPTY`` without any point.
@@ -74,14 +80,15 @@ def cloud_from_fields(
     else:
         intensity, note = (scale or IntensityScale()).apply(fields[name], name)
         notes += [note] if note else []
-    finite = np.isfinite(intensity)
+    finite = np.isfinite(intensity) if time is None else np.isfinite(intensity) & np.isfinite(fields[time])
     removed = len(keep) - int(finite.sum())
     if removed == len(keep):
         reason = "no points" if not removed else f"{removed} points, none with finite x, y, z and intensity"
         raise CloudError(f"Expected {source} to have at least one finite point, got {reason}", "EMPTY")
     columns = (fields["x"], fields["y"], fields["z"], intensity)
     points = np.stack([column[finite].astype(np.float32) for column in columns], axis=1)
-    return PointCloud(points, removed, tuple(notes))
+    extras = (None if name is None else fields[name][finite] for name in (time, ring))
+    return PointCloud(points, removed, tuple(notes), *extras)
 
 
 def _has_place(xyz: Sequence[np.ndarray]) -> np.ndarray:

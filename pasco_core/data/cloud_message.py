@@ -7,8 +7,8 @@ on any object with PointCloud2's attributes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from pasco_core.data.cloud_fields import cloud_from_fields
 from pasco_core.data.intensity import IntensityScale, find_intensity
 from pasco_core.data.point_cloud import PointCloud
+from pasco_core.data.point_times import PointTimes, find_time
 from pasco_core.errors import CloudError
 
 EMPTY = "EMPTY"
@@ -29,6 +30,7 @@ MAX_FIELDS = 1024
 _MAX_UINT32 = 2**32 - 1
 _COORDINATES = ("x", "y", "z")
 _COORDINATE_TYPES = (7, 8)
+_RING_NAMES = ("ring", "channel", "line", "laser_id", "beam", "scan_line")
 # sensor_msgs/PointField: number -> (name, NumPy type).
 _DATATYPES = {
     1: ("INT8", "i1"), 2: ("UINT8", "u1"), 3: ("INT16", "i2"), 4: ("UINT16", "u2"),
@@ -47,6 +49,8 @@ class CloudLayout:
         row_step: bytes from one row to the next, the padding included.
         dtype: structured type of one point with x, y, z and, where there is one, the intensity.
         intensity: name of the intensity field, or None.
+        time: name of the field with the time of each point, or None.
+        ring: name of the field with the number of each point's beam, or None.
     """
 
     width: int
@@ -55,6 +59,8 @@ class CloudLayout:
     row_step: int
     dtype: np.dtype
     intensity: str | None
+    time: str | None = None
+    ring: str | None = None
 
     @property
     def n_points(self) -> int:
@@ -81,8 +87,8 @@ def check_cloud(message: Any, topic: str = "points") -> CloudLayout:
         _require(n_bytes == 0, LAYOUT, expected, f"{n_bytes} bytes")
         raise CloudError(f"Expected {where} to hold at least one point, got {width} x {height}", EMPTY)
     row_step = _check_steps(where, width, height, sizes["point_step"], sizes["row_step"], n_bytes)
-    dtype, intensity = _point_type(message, where, sizes["point_step"])
-    return CloudLayout(width, height, sizes["point_step"], row_step, dtype, intensity)
+    point = _point_type(message, where, sizes["point_step"])
+    return CloudLayout(width, height, sizes["point_step"], row_step, *point)
 
 
 def decode_cloud(
@@ -93,12 +99,15 @@ def decode_cloud(
     min_range: float = 0.0,
     layout: CloudLayout | None = None,
     scale: IntensityScale | None = None,
+    times: PointTimes | None = None,
+    rings: bool = False,
 ) -> PointCloud:
     """Decode a PointCloud2 into finite x y z intensity points; the message is not changed.
 
     A point is left out when a coordinate is NaN, infinite or beyond ``MAX_COORDINATE`` metres, or when its intensity
-    is not finite, whatever ``is_dense`` says. Float64 coordinates become float32. The intensity is scaled to 0..1 by
-    the rule of ``pasco_core.data.intensity``, and is 0 where the cloud has none; a note says so.
+    or, where times are read, its time is not finite, whatever ``is_dense`` says. Float64 coordinates become float32.
+    The intensity is scaled to 0..1 by the rule of ``pasco_core.data.intensity``, and is 0 where the cloud has none; a
+    note says so.
 
     Args:
         message: an object with the attributes of sensor_msgs/PointCloud2.
@@ -108,6 +117,8 @@ def decode_cloud(
             as 0, 0, 0); 0 keeps all.
         layout: what ``check_cloud`` returned for this message, if it was called already.
         scale: intensity scale of the stream the message is from; by default the message decides alone.
+        times: what reads the times of the stream's points, if they are wanted; a note says how they were read.
+        rings: whether the numbers of the beams are wanted.
 
     Raises:
         CloudError: as ``check_cloud``; also EMPTY when no point is left.
@@ -117,8 +128,10 @@ def decode_cloud(
     strides = (layout.row_step, layout.point_step)
     view = np.ndarray((layout.height, layout.width), layout.dtype, message.data, 0, strides)
     columns = {name: view[name].reshape(-1) for name in layout.dtype.names or ()}
-    cloud = cloud_from_fields(columns, where, scale=scale)
-    return _within_capacity(_without_near_points(cloud, min_range, where), max_points, where)
+    time, ring = layout.time if times is not None else None, layout.ring if rings else None
+    cloud = cloud_from_fields(columns, where, scale=scale, time=time, ring=ring)
+    cloud = within_capacity(_without_near_points(cloud, min_range, where), max_points, where)
+    return cloud if times is None else _with_times(cloud, times, layout, message)
 
 
 def spread_subset(n: int, size: int) -> np.ndarray:
@@ -133,6 +146,15 @@ def spread_subset(n: int, size: int) -> np.ndarray:
     borders = np.arange(size + 1) * n // size
     within = np.modf((np.arange(size) + 1) * 0.6180339887498949)[0]
     return borders[:-1] + (within * np.diff(borders)).astype(np.int64)
+
+
+def within_capacity(cloud: PointCloud, max_points: int | None, where: str) -> PointCloud:
+    """The cloud, or an evenly spread subset of ``max_points`` of it with a note; ``where`` names it in that."""
+    n = len(cloud)
+    if max_points is None or n <= max_points:
+        return cloud
+    note = f"{where} holds {n} points, more than the capacity: {max_points} of them kept"
+    return replace(cloud.taking(spread_subset(n, max_points)), notes=(*cloud.notes, note))
 
 
 def describe(message: Any, topic: str) -> str:
@@ -179,8 +201,10 @@ def _check_steps(where: str, width: int, height: int, point_step: int, row_step:
     return step
 
 
-def _point_type(message: Any, where: str, point_step: int) -> tuple[np.dtype, str | None]:
-    """Structured type of x, y, z and the intensity, and the intensity's name."""
+def _point_type(
+    message: Any, where: str, point_step: int
+) -> tuple[np.dtype, str | None, str | None, str | None]:
+    """Structured type of what is read of a point; names of the fields with intensity, time and ring."""
     by_name = _fields_by_name(message, where)
     for field in by_name.values():
         _check_extent(field, where, point_step)
@@ -197,6 +221,8 @@ def _point_type(message: Any, where: str, point_step: int) -> tuple[np.dtype, st
             field.count == 1, FIELD_MISSING, f"field {_short(field.name)} of {where} to have count 1", field.count
         )
     _check_overlap(wanted, where)
+    time, ring = (_extra(find(by_name), by_name, wanted) for find in (find_time, _find_ring))
+    wanted += [by_name[name] for name in (time, ring) if name]
     order = ">" if message.is_bigendian else "<"
     dtype = np.dtype({
         "names": [field.name for field in wanted],
@@ -204,7 +230,19 @@ def _point_type(message: Any, where: str, point_step: int) -> tuple[np.dtype, st
         "offsets": [int(field.offset) for field in wanted],
         "itemsize": point_step,
     })
-    return dtype, intensity
+    return dtype, intensity, time, ring
+
+
+def _find_ring(names: Iterable[str]) -> str | None:
+    return next((name for name in names if name.lower() in _RING_NAMES), None)
+
+
+def _extra(name: str | None, by_name: dict[str, Any], wanted: Sequence[Any]) -> str | None:
+    """The name of a field that a cloud can do without, if it can be read: single values, apart from the wanted ones."""
+    if name is None or by_name[name].count != 1:
+        return None
+    begin, end = by_name[name].offset, by_name[name].offset + _width(by_name[name])
+    return name if all(end <= f.offset or f.offset + _width(f) <= begin for f in wanted) else None
 
 
 def _fields_by_name(message: Any, where: str) -> dict[str, Any]:
@@ -253,15 +291,16 @@ def _without_near_points(cloud: PointCloud, min_range: float, where: str) -> Poi
         return cloud
     expected = f"{where} to hold at least one point {min_range:g} m or more from the sensor"
     _require(bool(keep.any()), EMPTY, expected, f"{len(keep)} nearer points")
-    return PointCloud(cloud.points[keep], cloud.removed + int((~keep).sum()), cloud.notes)
+    return replace(cloud.taking(keep), removed=cloud.removed + int((~keep).sum()))
 
 
-def _within_capacity(cloud: PointCloud, max_points: int | None, where: str) -> PointCloud:
-    n = len(cloud)
-    if max_points is None or n <= max_points:
-        return cloud
-    note = f"{where} holds {n} points, more than the capacity: {max_points} of them kept"
-    return PointCloud(cloud.points[spread_subset(n, max_points)], cloud.removed, (*cloud.notes, note))
+def _with_times(cloud: PointCloud, times: PointTimes, layout: CloudLayout, message: Any) -> PointCloud:
+    """The cloud with its times in seconds after its stamp, and a note on how they were read."""
+    if cloud.times is None or layout.time is None:
+        return replace(cloud, notes=(*cloud.notes, "no point time field: all points count as measured at the stamp"))
+    stamp = message.header.stamp
+    seconds, note = times.apply(cloud.times, layout.time, int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec))
+    return replace(cloud, times=seconds, notes=(*cloud.notes, note))
 
 
 def _names(names: Any) -> str:

@@ -91,14 +91,21 @@ class IntensityScale:
     array([0.2, 1. ], dtype=float32)
     >>> scale.apply(np.array([0.51]), "i")[0]
     array([0.002], dtype=float32)
+
+    Args:
+        maximum: the value that means full intensity, where it is known; values above it become 1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, maximum: float | None = None) -> None:
+        self._maximum = maximum
         self._divisor: float | None = None
 
     def apply(self, values: np.ndarray, name: str) -> tuple[np.ndarray, str | None]:
         """``scale_intensity`` with the stream's divisor; where that had to grow, the note also tells what it was."""
         _check_numbers(values, name)
+        if self._maximum is not None:
+            scaled, note = scale_intensity(values, name, self._maximum)
+            return np.where(scaled > 1, np.float32(1), scaled), note  # NaN stays, for the caller removes such points
         if _type_decides(values):
             return scale_intensity(values, name)
         before = self._divisor

@@ -110,3 +110,6 @@ _PARSERS: dict[str, Callable[[bytes, str], PointCloud]] = {
     ".pcd": parse_pcd,
     ".ply": parse_ply,
 }
+
+SCAN_ENDINGS = tuple(_PARSERS)
+"""Endings of the files that ``read_scan`` reads."""

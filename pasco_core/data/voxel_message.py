@@ -11,8 +11,8 @@ from pasco_core.data.layer_codec import decompress
 from pasco_core.errors import DataError
 from pasco_core.geometry import VoxelGrid
 
-# VoxelLayer.encoding -> NumPy type and raw value for "unknown".
-_ENCODINGS = {2: ("<u1", 255), 4: ("<u2", 65535), 5: ("<i4", -1), 7: ("<f4", np.nan)}
+ENCODINGS = {2: ("<u1", 255), 4: ("<u2", 65535), 5: ("<i4", -1), 7: ("<f4", np.nan)}
+"""VoxelLayer.encoding → NumPy type and raw value for "unknown"."""
 
 
 def grid_of(voxels: Any) -> VoxelGrid:
@@ -40,9 +40,9 @@ def raw_layer(voxels: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
         DataError: no such layer, an unknown encoding or compression, or data of another size than the grid's.
     """
     layer = _layer(voxels, name)
-    if layer.encoding not in _ENCODINGS:
-        raise DataError(f"Expected layer '{name}' to be of an encoding {sorted(_ENCODINGS)}, got {layer.encoding}")
-    kind, unknown_raw = _ENCODINGS[layer.encoding]
+    if layer.encoding not in ENCODINGS:
+        raise DataError(f"Expected layer '{name}' to be of an encoding {sorted(ENCODINGS)}, got {layer.encoding}")
+    kind, unknown_raw = ENCODINGS[layer.encoding]
     shape = _shape(voxels)
     try:
         raw = decompress(layer.data, kind, math.prod(shape), layer.compression).reshape(shape)

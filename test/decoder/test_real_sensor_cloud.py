@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from pasco_core.data.cloud_message import decode_cloud
+from pasco_core.data.point_times import PointTimes
+from pasco_core.data.scan_statistics import TRAINING_SENSORS, differences, measure_scan
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +41,15 @@ def test_missing_returns_are_left_out_by_their_range(ouster_cloud):
     at_origin = int((whole.points[:, :3] == 0).all(axis=1).sum())
     assert at_origin > 1000 and near.removed >= at_origin
     assert np.linalg.norm(near.points[:, :3], axis=1).min() >= 0.1
+
+
+def test_times_and_rings_of_a_real_ouster_are_those_of_its_columns_and_beams(ouster_cloud):
+    cloud = decode_cloud(ouster_cloud, min_range=0.1, times=PointTimes(), rings=True)
+    assert any("'t' uint32 read as ns, counted from the stamp" in note for note in cloud.notes)
+    assert 0 <= cloud.times.min() < cloud.times.max() < 0.1
+    assert sorted(set(cloud.rings.tolist())) == list(range(64))
+    azimuth = np.unwrap(np.sort(-np.arctan2(cloud.points[:, 1], cloud.points[:, 0])))
+    assert np.ptp(azimuth) > 6  # one turn
+    scan = measure_scan(cloud, 0.5)
+    found = differences(scan, TRAINING_SENSORS["hdl-64e"])
+    assert scan.n_beams == 64 and any("reach 14 m instead of 77 m" in clause for clause in found)

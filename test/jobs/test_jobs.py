@@ -144,3 +144,27 @@ def test_an_interrupt_from_the_keyboard_ends_the_run_with_the_items_in_progress(
     assert process.returncode == 130 and errors == ""
     assert len(list(folder.glob("*.begun"))) <= begun + 2  # one more each, taken up before the signal came
     assert len(list(folder.glob("*.done"))) == len(list(folder.glob("*.begun")))  # what was in progress is whole
+
+
+class _Stream:
+    """Numbers that are made as they are asked for, fewer than announced."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __len__(self) -> int:
+        return 1000
+
+    def __iter__(self):
+        for number in range(40):
+            self.made += 1
+            yield number
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_items_of_a_stream_are_taken_as_they_are_needed_and_may_be_fewer_than_announced(jobs):
+    stream = _Stream()
+    results = run_jobs(math.factorial, stream, jobs)
+    first = [next(results)]
+    assert stream.made <= 3 * jobs
+    assert sorted(item for item, _ in [*first, *results]) == list(range(40))

@@ -71,8 +71,9 @@ def warp_truth(truth: VoxelTruth, transform: np.ndarray, grid: VoxelGrid) -> War
 
 def bounds(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """First and last index (3,) int32 of the set voxels along each axis; None where no voxel is set."""
-    columns = np.any(mask, axis=2)
-    filled = (np.any(columns, axis=1), np.any(columns, axis=0), np.any(mask.reshape(-1, mask.shape[2]), axis=0))
+    # Long rows first: one reduction over a short last axis takes twenty times as long as all of these.
+    side = np.any(mask, axis=0)
+    filled = (np.any(mask, axis=(1, 2)), np.any(side, axis=1), np.any(side, axis=0))
     if not filled[0].any():
         return None
     ends = [np.flatnonzero(line)[[0, -1]] for line in filled]
@@ -108,12 +109,21 @@ def _moved(axes: list[np.ndarray], transform: np.ndarray, grid: VoxelGrid) -> li
 
 def _moved_box(mask: np.ndarray, transform: np.ndarray, grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray]:
     """Inclusive bounds (3,) int32 of the moved voxels of a mask that is not empty."""
-    ends = []
+    ends, flattened = [], {}
     for index in _moved([np.arange(n) for n in mask.shape], transform, grid):
         flat = tuple(axis for axis in range(3) if index.shape[axis] == 1 < mask.shape[axis])
-        chosen = index[np.broadcast_to(mask.any(axis=flat, keepdims=True), index.shape)]
+        if flat not in flattened:
+            flattened[flat] = _any_along(mask, flat)
+        chosen = index[np.broadcast_to(flattened[flat], index.shape)]
         ends.append((chosen.min(), chosen.max()))
     return tuple(np.array(side, np.int32) for side in zip(*ends))  # type: ignore[return-value]
+
+
+def _any_along(mask: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """``mask.any(axes, keepdims=True)``, one axis after the other, which is faster than all of them at once."""
+    for axis in axes:
+        mask = mask.any(axis=axis, keepdims=True)
+    return mask
 
 
 def _look_up(volume: np.ndarray, source: list[np.ndarray], outside: int) -> np.ndarray:

@@ -8,9 +8,6 @@ from pasco_core.data.frame import UNKNOWN
 
 STRIDES = (1, 2, 4)
 _KNOWN, _OCCUPIED = 1, 3  # bits: known, occupied; an occupied voxel is known
-_CODE_OF_CLASS = np.full(256, _OCCUPIED, np.uint8)
-_CODE_OF_CLASS[0], _CODE_OF_CLASS[UNKNOWN] = _KNOWN, 0
-_GEOMETRY_OF_CODE = np.array([UNKNOWN, 0, UNKNOWN, 1], np.uint8)
 
 
 def scaled_targets(
@@ -31,13 +28,14 @@ def scaled_targets(
     Returns:
         stride → (X/s, Y/s, Z/s) uint8 classes, and stride → geometry of the same shape.
     """
-    codes = {1: _CODE_OF_CLASS[semantics]}
+    known = semantics != UNKNOWN
+    codes = {1: known * np.uint8(_KNOWN) | (known & (semantics != 0)) * np.uint8(_OCCUPIED)}
     codes[2] = _halved(codes[1])
     codes[4] = _halved(codes[2])
     voxels = np.flatnonzero(codes[1] == _OCCUPIED)
     classes = semantics.reshape(-1)[voxels]
     places = np.unravel_index(voxels, semantics.shape)
-    geometry = {stride: _GEOMETRY_OF_CODE[code] for stride, code in codes.items()}
+    geometry = {stride: _geometry(code) for stride, code in codes.items()}
     scaled = {1: semantics}
     for stride in (2, 4):
         blocks = np.ravel_multi_index([place // stride for place in places], codes[stride].shape)
@@ -46,6 +44,11 @@ def scaled_targets(
             empty, unknown = geometry[stride] == 0, geometry[stride] == UNKNOWN
             scaled[stride][empty], scaled[stride][unknown] = UNKNOWN, 0
     return scaled, geometry
+
+
+def _geometry(code: np.ndarray) -> np.ndarray:
+    """1 = occupied, 0 = empty, 255 = unknown; by comparisons, which are several times as fast as a table."""
+    return (code == _OCCUPIED) * np.uint8(1) | (code == 0) * np.uint8(UNKNOWN)
 
 
 def _halved(code: np.ndarray) -> np.ndarray:

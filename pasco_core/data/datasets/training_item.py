@@ -51,8 +51,9 @@ class Crop:
 
     def contains(self, voxels: np.ndarray) -> np.ndarray:
         """(P,) bool: which of the voxel indices (P, 3) stay."""
-        inside = (voxels[:, :2] >= self.lower) & (voxels[:, :2] < self.upper)
-        return np.all(inside, axis=1)
+        x, y = voxels[:, 0], voxels[:, 1]
+        (x_low, y_low), (x_high, y_high) = self.lower, self.upper
+        return (x >= x_low) & (x < x_high) & (y >= y_low) & (y < y_high)
 
     def bounds(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Inclusive voxel bounds (3,) of what stays of a box."""

@@ -29,13 +29,16 @@ def mask_targets(semantics: np.ndarray, instances: np.ndarray, labels: LabelSet)
     Raises:
         DataError: an instance on a voxel that is empty or stuff, or more masks than int16 can number.
     """
-    present = np.bincount(semantics.reshape(-1), minlength=256)
+    occupied = np.flatnonzero((semantics != 0) & (semantics != UNKNOWN))
+    classes = semantics.reshape(-1)[occupied]
+    present = np.bincount(classes, minlength=256)
     stuff = [c for c in range(1, labels.n_classes) if present[c] and not labels.is_thing(c)]
     number_of_class = np.zeros(256, np.int16)
     number_of_class[stuff] = np.arange(1, len(stuff) + 1)
-    mask_ids = number_of_class[semantics]
+    mask_ids = np.zeros(semantics.shape, np.int16)
+    mask_ids.reshape(-1)[occupied] = number_of_class[classes]
 
-    voxels = np.flatnonzero(instances)
+    voxels = np.flatnonzero(instances != 0)
     classes = semantics.reshape(-1)[voxels]
     voxels, classes = voxels[classes != UNKNOWN], classes[classes != UNKNOWN]
     _check_things(classes, labels)

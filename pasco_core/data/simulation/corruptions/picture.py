@@ -10,7 +10,7 @@ from pasco_core.geometry import KITTI_GRID
 from pasco_core.viz import Camera, chase_camera, render_points, scale_colours
 from pasco_core.viz.canvas import draw_text
 from pasco_core.viz.point_picture import NIGHT
-from pasco_core.viz.stage import backdrop, draw_own_car
+from pasco_core.viz.stage import backdrop, draw_marks
 
 _HEIGHTS = (-2.0, 3.0)  # metres above the sensor: the ends of the colour scale
 _INTENSITIES = (0.0, 0.6)
@@ -52,7 +52,7 @@ def _colours(points: np.ndarray, by_intensity: bool) -> np.ndarray:
 
 def _panel(points: np.ndarray, colours: np.ndarray, camera: Camera, name: str, remark: str) -> np.ndarray:
     night = backdrop(KITTI_GRID, camera, _SUPERSAMPLE, NIGHT, (150, 160, 172))
-    picture = draw_own_car(render_points(points, colours, camera, night, _SUPERSAMPLE), camera)
+    picture = draw_marks(render_points(points, colours, camera, night, _SUPERSAMPLE), KITTI_GRID, camera)
     panel = Image.new("RGB", (camera.width, camera.height + _CAPTION), NIGHT)
     panel.paste(Image.fromarray(picture), (0, _CAPTION))
     draw = ImageDraw.Draw(panel)

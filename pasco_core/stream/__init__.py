@@ -1,0 +1,1 @@
+"""A stream of clouds: the rules that the node and the replay of a recording share."""
