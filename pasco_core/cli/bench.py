@@ -11,9 +11,12 @@ from pasco_core.cli.text import as_json, table
 from pasco_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pasco_core.benchmark.convolution import ConvolutionTimes
     from pasco_core.benchmark.metrics import MetricTimes
     from pasco_core.benchmark.network import NetworkTimes
+    from pasco_core.benchmark.replay import ReplayTimes
     from pasco_core.systems.pasco import PaSCoConfig
 
 _NETWORKS = ("small", "full")
@@ -34,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repeats", type=int, default=3, help="runs the median is taken of (default: 3)")
     add("--no-convolution", action="store_true", help="leave out the table of the sparse convolution")
     add("--no-metrics", action="store_true", help="leave out the metrics beside torchmetrics")
+    add("--no-replay", action="store_true", help="leave out what `pasco replay` adds to inference")
     add("--json", action="store_true", help="print the figures as JSON")
     parser.epilog = (
         "examples:\n"
@@ -77,13 +81,16 @@ def run(args: argparse.Namespace) -> int:
     metrics = None if args.no_metrics else measure_metrics(clock, args.repeats)
     if metrics and not args.json:
         print(_metrics_table(metrics), flush=True)
+    replayed = None if args.no_replay else _replay_times(points, device, args.repeats)
+    if replayed and not args.json:
+        print(_replay_table(replayed), flush=True)
     networks = {}
     for name, config in configs.items():
         networks[name] = measure_network(config, points, clock, device, args.repeats)
         if not args.json:
             print(_network_table(name, networks[name]), flush=True)
     if args.json:
-        print(as_json(_figures(product, source, device, convolutions, metrics, networks)))
+        print(as_json(_figures(product, source, device, convolutions, metrics, replayed, networks)))
     return 0
 
 
@@ -137,6 +144,29 @@ def _metrics_table(metrics: MetricTimes) -> str:
     return "\n" + table([f"metrics of one {grid} grid", "median", "against ours"], rows)
 
 
+def _replay_times(points: np.ndarray, device: str, repeats: int) -> ReplayTimes | None:
+    """None where the packages for bags are not installed. On the CPU the process's own time is measured."""
+    import time
+
+    from pasco_core.benchmark.replay import measure_replay
+    from pasco_core.data.bags.storage import require_packages
+
+    try:
+        require_packages()
+    except ConfigError:
+        return None
+    return measure_replay(points, time.process_time if device == "cpu" else time.perf_counter, device, repeats)
+
+
+def _replay_table(times: ReplayTimes) -> str:
+    rows = [
+        ["inference alone", f"{1e3 * times.inference:.0f} ms", ""],
+        ["replay", f"{1e3 * times.replay:.0f} ms", f"{100 * times.overhead:+.1f} %"],
+        ["reading and decoding", f"{1e3 * times.reading:.1f} ms", f"{times.clouds_per_second:.0f} clouds/s"],
+    ]
+    return "\n" + table([f"shipped network, clouds of {times.n_points:,} points", "median", ""], rows)
+
+
 def _network_table(name: str, times: NetworkTimes) -> str:
     from pasco_core.benchmark.network import NETWORK_STAGES, ORIGINAL_ENSEMBLE, ORIGINAL_NETWORK, USEFUL_WORK
 
@@ -173,6 +203,7 @@ def _figures(
     device: str,
     convolutions: list[ConvolutionTimes],
     metrics: MetricTimes | None,
+    replayed: ReplayTimes | None,
     networks: dict[str, NetworkTimes],
 ) -> dict[str, Any]:
     return {
@@ -190,6 +221,9 @@ def _figures(
             for c in convolutions
         ],
         "metrics": metrics and asdict(metrics),
+        "replay": replayed and {
+            **asdict(replayed), "overhead": replayed.overhead, "clouds_per_second": replayed.clouds_per_second,
+        },
         "networks": {
             name: {
                 "config": t.config.to_dict(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -23,15 +25,28 @@ RIGHT, WRONG_CLASS, INVENTED, MISSED = 1, 2, 3, 4
 ERROR_COLOURS = np.array(
     [(0, 0, 0), (186, 196, 204), (240, 170, 20), (214, 50, 60), (40, 105, 210)], np.uint8
 )  # apart for the colour-blind too: grey, amber, red, blue
-_ERROR_NAMES = {RIGHT: "right", WRONG_CLASS: "wrong class", INVENTED: "invented", MISSED: "missed"}
 
 
-def compare_pictures(scene: ScenePrediction, truth: VoxelTruth) -> np.ndarray:
+@dataclass(frozen=True)
+class Words:
+    """What the two sides of a comparison and their differences are called."""
+
+    truth: str = "truth"
+    prediction: str = "prediction"
+    errors: str = "errors"
+    right: str = "right"
+    wrong_class: str = "wrong class"
+    invented: str = "invented"
+    missed: str = "missed"
+
+
+def compare_pictures(scene: ScenePrediction, truth: VoxelTruth, words: Words | None = None) -> np.ndarray:
     """Two rows of three views from behind the car, with a legend: (H, W, 3) uint8.
 
     Above: classes of the truth, of the prediction, and the errors. Below: instances of the truth, of the prediction,
     and the uncertainty. The prediction is shown where the truth is known, because only that counts.
     """
+    words = words or Words()
     camera = chase_camera(WIDTH, HEIGHT)
     known = truth.semantics != UNKNOWN
     right = scene_from_truth(truth, scene.labels, scene.grid)
@@ -42,15 +57,15 @@ def compare_pictures(scene: ScenePrediction, truth: VoxelTruth) -> np.ndarray:
     errors = error_map(scene.semantics, truth.semantics)
     colours = scene.labels.colours
     panels = [
-        ("truth: classes", truth_view.picture(colours[right.semantics.ravel()], day)),
-        ("prediction: classes", view.picture(colours[predicted.ravel()], day)),
-        ("errors", _error_view(errors, scene.grid, camera, day)),
-        ("truth: instances", truth_view.picture(_instances(right, right.semantics), day)),
-        ("prediction: instances", view.picture(_instances(scene, predicted), day)),
+        (f"{words.truth}: classes", truth_view.picture(colours[right.semantics.ravel()], day)),
+        (f"{words.prediction}: classes", view.picture(colours[predicted.ravel()], day)),
+        (words.errors, _error_view(errors, scene.grid, camera, day)),
+        (f"{words.truth}: instances", truth_view.picture(_instances(right, right.semantics), day)),
+        (f"{words.prediction}: instances", view.picture(_instances(scene, predicted), day)),
         ("uncertainty (yellow: unsure)", view.picture(scale_colours(scene.voxel_uncertainty), day, shading=0.45)),
     ]
     present = np.union1d(np.unique(predicted), np.unique(right.semantics))
-    return np.asarray(_page(panels, [int(c) for c in present if c], scene.labels))
+    return np.asarray(_page(panels, [int(c) for c in present if c], scene.labels, words))
 
 
 def error_map(semantics: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -78,7 +93,7 @@ def _instances(scene: ScenePrediction, semantics: np.ndarray) -> np.ndarray:
     return colours
 
 
-def _page(panels: list[tuple[str, np.ndarray]], classes: list[int], labels: LabelSet) -> Image.Image:
+def _page(panels: list[tuple[str, np.ndarray]], classes: list[int], labels: LabelSet, words: Words) -> Image.Image:
     columns, rows = 3, 2
     page = Image.new(
         "RGB",
@@ -93,6 +108,7 @@ def _page(panels: list[tuple[str, np.ndarray]], classes: list[int], labels: Labe
     entries = [(labels.class_names[c], "", tuple(int(v) for v in labels.colours[c])) for c in classes]
     corner = rows * (HEIGHT + _CAPTION + _MARGIN)
     draw_swatches(draw, entries, (4, corner), 2 * WIDTH, size=14)
-    errors = [(name, "", tuple(int(v) for v in ERROR_COLOURS[kind])) for kind, name in _ERROR_NAMES.items()]
+    names = {RIGHT: words.right, WRONG_CLASS: words.wrong_class, INVENTED: words.invented, MISSED: words.missed}
+    errors = [(name, "", tuple(int(v) for v in ERROR_COLOURS[kind])) for kind, name in names.items()]
     draw_swatches(draw, errors, (2 * (WIDTH + _MARGIN) + 4, corner), page.width - 4, size=14)
     return page

@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-_INK, _FAINT, _GRID, _MAIN, _SECOND = "var(--ink)", "var(--faint)", "var(--line)", "var(--main)", "var(--second)"
+from pasco_core.evaluation.svg import FAINT, GRID, INK, MAIN, SECOND, svg_line, svg_picture, svg_text
 
 
 def reliability_diagram(title: str, bins: Mapping[str, Sequence[float]], remark: str = "", size: int = 300) -> str:
@@ -25,9 +25,9 @@ def reliability_diagram(title: str, bins: Mapping[str, Sequence[float]], remark:
     used = [i for i in range(len(counts)) if counts[i] > 0]
     n_bins = len(counts) - 1
     parts = [
-        _text(left, 18, title, weight=600), _text(left, 35, remark, fill=_FAINT, size=12),
+        svg_text(left, 18, title, weight=600), svg_text(left, 35, remark, fill=FAINT, size=12),
         *_frame(left, top, width, height, "confidence", "accuracy", size),
-        f'<line x1="{left}" y1="{top + height}" x2="{left + width}" y2="{top}" stroke="{_FAINT}" '
+        f'<line x1="{left}" y1="{top + height}" x2="{left + width}" y2="{top}" stroke="{FAINT}" '
         'stroke-dasharray="4 4"/>',
     ]
     for i in used:
@@ -38,16 +38,16 @@ def reliability_diagram(title: str, bins: Mapping[str, Sequence[float]], remark:
         parts.append(
             f"<g><title>{escape(label)}</title>"
             f'<rect x="{x:.1f}" y="{top + height * (1 - accuracy):.1f}" width="{bar:.1f}" '
-            f'height="{height * accuracy:.1f}" fill="{_MAIN}" opacity=".8"/>'
+            f'height="{height * accuracy:.1f}" fill="{MAIN}" opacity=".8"/>'
             f'<rect x="{x:.1f}" y="{top + height * (1 - high):.1f}" width="{bar:.1f}" '
-            f'height="{height * (high - low):.1f}" fill="{_SECOND}" opacity=".35"/>'
+            f'height="{height * (high - low):.1f}" fill="{SECOND}" opacity=".35"/>'
             f'<circle cx="{left + width * confidence:.1f}" cy="{top + height * (1 - accuracy):.1f}" r="2.5" '
-            f'fill="{_INK}"/></g>'
+            f'fill="{INK}"/></g>'
         )
     parts += _shares(counts, used, left, top + height + 42, width, share_height, n_bins)
     if not used:
-        parts.append(_text(left + width / 2, top + height / 2, "no predictions", fill=_FAINT, anchor="middle"))
-    return _svg(size, size + share_height + 50, parts, title)
+        parts.append(svg_text(left + width / 2, top + height / 2, "no predictions", fill=FAINT, anchor="middle"))
+    return svg_picture(size, size + share_height + 50, parts, title)
 
 
 def _bin_place(i: int, n_bins: int, left: float, width: float) -> tuple[float, float]:
@@ -61,16 +61,16 @@ def _shares(
     counts: np.ndarray, used: Sequence[int], left: float, top: float, width: float, height: float, n_bins: int
 ) -> list[str]:
     """How many predictions each bin has, on a logarithmic scale."""
-    parts = [_text(left, top + height + 14, "predictions per bin, logarithmic", fill=_FAINT, size=11)]
+    parts = [svg_text(left, top + height + 14, "predictions per bin, logarithmic", fill=FAINT, size=11)]
     most = math.log10(max(counts.max(initial=0.0), 1.0) + 1)
     for i in used:
         x, bar = _bin_place(i, n_bins, left, width)
         tall = height * math.log10(counts[i] + 1) / most
         parts.append(
-            f'<rect x="{x:.1f}" y="{top + height - tall:.1f}" width="{bar:.1f}" height="{tall:.1f}" fill="{_FAINT}">'
+            f'<rect x="{x:.1f}" y="{top + height - tall:.1f}" width="{bar:.1f}" height="{tall:.1f}" fill="{FAINT}">'
             f"<title>{counts[i]:,.0f}</title></rect>"
         )
-    parts.append(_line(left, top + height, left + width, top + height))
+    parts.append(svg_line(left, top + height, left + width, top + height))
     return parts
 
 
@@ -92,23 +92,23 @@ def class_bars(
     parts = []
     for tick in range(0, 101, 20):
         x = left + tick * scale
-        parts.append(_line(x, top - 4, x, bottom, _GRID))
-        parts.append(_text(x, top - 10, str(tick), fill=_FAINT, size=11, anchor="middle"))
+        parts.append(svg_line(x, top - 4, x, bottom, GRID))
+        parts.append(svg_text(x, top - 10, str(tick), fill=FAINT, size=11, anchor="middle"))
     for row, name in enumerate(names):
         y = top + row * group
         red, green, blue = (int(value) for value in colours[row])
-        parts.append(_text(left - 8, y + bar * len(series) / 2 + 4, name, anchor="end", size=12))
+        parts.append(svg_text(left - 8, y + bar * len(series) / 2 + 4, name, anchor="end", size=12))
         for i, (title, values) in enumerate(series):
             value = values[row]
             drawn = 0.0 if value is None else max(float(value), 0.0)
             shown = "-" if value is None else f"{value:.1f}"
             parts.append(
                 f'<rect x="{left}" y="{y + i * bar}" width="{drawn * scale:.1f}" height="{bar - 2}" rx="2" '
-                f'fill="rgb({red},{green},{blue})" opacity="{1 - 0.3 * i:.1f}" stroke="{_FAINT}" stroke-width=".5">'
+                f'fill="rgb({red},{green},{blue})" opacity="{1 - 0.3 * i:.1f}" stroke="{FAINT}" stroke-width=".5">'
                 f"<title>{escape(f'{name}: {title} {shown}')}</title></rect>"
-                + _text(left + drawn * scale + 5, y + i * bar + 8, f"{title} {shown}", size=9, fill=_FAINT)
+                + svg_text(left + drawn * scale + 5, y + i * bar + 8, f"{title} {shown}", size=9, fill=FAINT)
             )
-    return _svg(width, bottom + 8, parts, "per class")
+    return svg_picture(width, bottom + 8, parts, "per class")
 
 
 def confusion_map(names: Sequence[str], confusion: np.ndarray, cell: int = 27) -> str:
@@ -126,17 +126,17 @@ def confusion_map(names: Sequence[str], confusion: np.ndarray, cell: int = 27) -
     parts = []
     for i, truth in enumerate(names):
         y = top + i * cell
-        parts.append(_text(left - 6, y + cell / 2 + 4, truth, anchor="end", size=11))
+        parts.append(svg_text(left - 6, y + cell / 2 + 4, truth, anchor="end", size=11))
         x = left + i * cell + cell / 2 + 4
         parts.append(
-            f'<text x="{x:.1f}" y="{top - 6}" font-size="11" fill="{_INK}" '
+            f'<text x="{x:.1f}" y="{top - 6}" font-size="11" fill="{INK}" '
             f'transform="rotate(-60 {x:.1f} {top - 6})">{escape(truth)}</text>'
         )
         parts += [_cell(names, confusion, share, i, j, left, top, cell) for j in range(len(names))]
     parts.append(
-        f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{_GRID}"/>'
+        f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{GRID}"/>'
     )
-    return _svg(left + size + 50, top + size + 8, parts, "confusion matrix")
+    return svg_picture(left + size + 50, top + size + 8, parts, "confusion matrix")
 
 
 def _cell(
@@ -145,15 +145,15 @@ def _cell(
     value, count = float(share[i, j]), int(confusion[i, j])
     x, y = left + j * cell, top + i * cell
     label = f"truth {names[i]}, predicted {names[j]}: {100 * value:.2f} % ({count:,} voxels)"
-    colour = _MAIN if i == j else _SECOND
+    colour = MAIN if i == j else SECOND
     # A square root, because most of what goes wrong is a few per cent of a class.
     text = f"{100 * value:.0f}" if value >= 0.005 else ""
-    ink = "var(--page)" if value > 0.45 else _INK
+    ink = "var(--page)" if value > 0.45 else INK
     return (
         f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{colour}" '
-        f'fill-opacity="{math.sqrt(value):.3f}" stroke="{_GRID}" stroke-width=".5">'
+        f'fill-opacity="{math.sqrt(value):.3f}" stroke="{GRID}" stroke-width=".5">'
         f"<title>{escape(label)}</title></rect>"
-        + (_text(x + cell / 2, y + cell / 2 + 4, text, fill=ink, size=10, anchor="middle") if text else "")
+        + (svg_text(x + cell / 2, y + cell / 2 + 4, text, fill=ink, size=10, anchor="middle") if text else "")
     )
 
 
@@ -162,33 +162,13 @@ def _frame(left: float, top: float, width: float, height: float, below: str, bes
     parts = []
     for i in range(6):
         x, y = left + width * i / 5, top + height * (1 - i / 5)
-        parts += [_line(left, y, left + width, y, _GRID), _line(x, top, x, top + height, _GRID)]
-        parts.append(_text(x, top + height + 14, f"{i / 5:g}", fill=_FAINT, size=10, anchor="middle"))
-        parts.append(_text(left - 6, y + 4, f"{i / 5:g}", fill=_FAINT, size=10, anchor="end"))
-    parts.append(_text(left + width / 2, top + height + 29, below, fill=_FAINT, size=11, anchor="middle"))
+        parts += [svg_line(left, y, left + width, y, GRID), svg_line(x, top, x, top + height, GRID)]
+        parts.append(svg_text(x, top + height + 14, f"{i / 5:g}", fill=FAINT, size=10, anchor="middle"))
+        parts.append(svg_text(left - 6, y + 4, f"{i / 5:g}", fill=FAINT, size=10, anchor="end"))
+    parts.append(svg_text(left + width / 2, top + height + 29, below, fill=FAINT, size=11, anchor="middle"))
     middle = top + height / 2
     parts.append(
-        f'<text x="14" y="{middle:.1f}" font-size="11" fill="{_FAINT}" text-anchor="middle" '
+        f'<text x="14" y="{middle:.1f}" font-size="11" fill="{FAINT}" text-anchor="middle" '
         f'transform="rotate(-90 14 {middle:.1f})">{escape(beside)}</text>'
     )
     return parts
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, stroke: str = _FAINT) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}"/>'
-
-
-def _text(
-    x: float, y: float, text: str, *, fill: str = _INK, size: int = 13, anchor: str = "start", weight: int = 400
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
-        f'text-anchor="{anchor}">{escape(text)}</text>'
-    )
-
-
-def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" aria-label="{escape(label)}">'
-        f"{''.join(parts)}</svg>"
-    )

@@ -42,7 +42,7 @@ def worst_pictures(summary: Summary, plan: EvaluationPlan, count: int, device: s
         scene = source(frame, points)[-1]  # type: ignore[arg-type]
         score = summary.scores[frame]
         caption = f"{frame}: mIoU of the classes in it {percent(score['miou'], 1)} %, IoU {percent(score['iou'], 1)} %"
-        yield FramePicture(frame, _png(compare_pictures(scene, dataset.truth(frame))), caption)
+        yield FramePicture(frame, small_png(compare_pictures(scene, dataset.truth(frame))), caption)
 
 
 def plan_again(run: RunFile) -> EvaluationPlan | None:
@@ -68,8 +68,8 @@ def plan_again(run: RunFile) -> EvaluationPlan | None:
     return plan if same else None
 
 
-def _png(image: np.ndarray) -> bytes:
-    """Few colours are enough and take a third of the space."""
+def small_png(image: np.ndarray) -> bytes:
+    """A picture for a report: few colours are enough and take a third of the space."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -1,0 +1,87 @@
+"""The output bag: the node's topics, kept cloud by cloud until a storage file of it can be put together."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pasco_core.atomic_write import atomic_write
+from pasco_core.data.bags.message_types import known_types
+from pasco_core.data.bags.writer import BagFormat, BagParts, BagTopic
+from pasco_core.errors import DataError
+from pasco_core.messages.message_types import MESSAGE_TYPES
+from pasco_core.messages.outputs import OUTPUTS
+
+NODE = "/panoptic_scene_completion"
+STATUS = f"{NODE}/status"
+BAG_FORMAT = BagFormat("mcap", 8, compressed=True)
+CLOUDS_PER_FILE = 50
+
+_KEPT = "kept"
+_TYPES = {output.name: MESSAGE_TYPES[output.type] for output in OUTPUTS}
+
+
+def topic_of(output: str) -> str:
+    """Topic of an output of the node under its default name."""
+    return f"{NODE}/{output}"
+
+
+def bag_topics() -> list[BagTopic]:
+    """What the output bag holds, with the quality of service that the node publishes it with."""
+    topics = [
+        BagTopic(topic_of(o.name), MESSAGE_TYPES[o.type], latched=o.latched, depth=1 if o.latched else 2)
+        for o in OUTPUTS
+    ]
+    return [*topics, BagTopic(STATUS, MESSAGE_TYPES["FrameStatus"], depth=100)]
+
+
+def bag_parts(out: Path) -> BagParts:
+    """The output bag's files."""
+    return BagParts(out / "bag", BAG_FORMAT.storage)
+
+
+def keep(out: Path, number: int, messages: Mapping[str, Any]) -> None:
+    """Keeps the messages of one cloud, serialized, by output name."""
+    path = _kept_path(out, number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    types = known_types()
+    buffer = io.BytesIO()
+    arrays = {
+        name: np.frombuffer(types.serialize_cdr(message, _TYPES[name]), np.uint8) for name, message in messages.items()
+    }
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def kept(out: Path, number: int) -> dict[str, bytes]:
+    """The serialized messages of one cloud by output name.
+
+    Raises:
+        DataError: they are missing or damaged.
+    """
+    path = _kept_path(out, number)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name].tobytes() for name in content.files}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"Expected {path} to be what `pasco replay` kept, got {error}") from error
+
+
+def has_kept(out: Path, number: int) -> bool:
+    """Whether the messages of a cloud are kept."""
+    return _kept_path(out, number).is_file()
+
+
+def forget(out: Path, number: int) -> None:
+    """Removes the messages of a cloud that are in the bag."""
+    _kept_path(out, number).unlink(missing_ok=True)
+
+
+def _kept_path(out: Path, number: int) -> Path:
+    return out / _KEPT / f"{number:06d}.npz"

@@ -1,0 +1,162 @@
+"""What a replay is: bag, clouds, network, truth; and the file that remembers it beside the results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pasco_core import __version__, shipped
+from pasco_core.atomic_write import atomic_write
+from pasco_core.checkpoints.checkpoint_file import file_sha256
+from pasco_core.data.frame import Frame
+from pasco_core.errors import CheckpointError, ConfigError, DataError
+from pasco_core.evaluation.plan import differences
+from pasco_core.replay.settings import ReplaySettings
+from pasco_core.stream.model import ModelLoader, load_model
+
+FORMAT_VERSION = 1
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class TruthPlace:
+    """Where labels are that the bag does not hold.
+
+    Args:
+        root: dataset in SemanticKITTI's or SSCBench-KITTI-360's layout.
+        sequence: its folder's name; "": the bag's own, or the only one.
+        by: "index" (the n-th cloud is frame n, or the number the bag notes) or "stamp" (times.txt).
+    """
+
+    root: str
+    sequence: str = ""
+    by: str = "index"
+
+
+@dataclass(frozen=True)
+class Realtime:
+    """A virtual node that takes its time.
+
+    Args:
+        latency: seconds from the start of a computation to its result; None: as measured for each cloud.
+    """
+
+    latency: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.latency is not None and not 0 <= self.latency <= 3600:
+            raise ConfigError(f"Expected --latency to be 0 to 3600 s, got {self.latency:g}")
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    """Everything a process needs to do its part; can be sent to other processes.
+
+    Args:
+        bag: the recording.
+        topic: of the clouds.
+        count: clouds that can be read.
+        every: only every n-th cloud.
+        settings: of the node.
+        truth: labels beside the bag, or None.
+        realtime: what the node would have dropped is worked out too.
+        loader: makes the model of the settings.
+    """
+
+    bag: Path
+    topic: str
+    count: int
+    every: int = 1
+    settings: ReplaySettings = field(default_factory=ReplaySettings)
+    truth: TruthPlace | None = None
+    realtime: Realtime | None = None
+    loader: ModelLoader = load_model
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"Expected --every to be at least 1, got {self.every}")
+
+    def numbers(self) -> range:
+        """Numbers of the clouds that are computed, counted from 0."""
+        return range(0, self.count, self.every)
+
+    def frame(self, number: int) -> Frame:
+        """How a cloud is called in the evaluation: by the bag's name and its number."""
+        return Frame(self.bag.stem or "bag", number)
+
+    def recipe(self) -> dict[str, Any]:
+        """What decides the results; a run that goes on must have it in common with the one before. No paths in it."""
+        values = asdict(self.settings)
+        del values["checkpoint"], values["features_checkpoint"]
+        weights = {"checkpoint_sha256": _sha256(self.settings.checkpoint or str(shipped.CHECKPOINT))}
+        if self.settings.features_checkpoint:
+            weights["features_sha256"] = _sha256(self.settings.features_checkpoint)
+        return {
+            "format": FORMAT_VERSION, "pasco": __version__, "topic": self.topic, "clouds": self.count,
+            "every": self.every, **weights, **values,
+            "truth": asdict(self.truth) if self.truth else None,
+            "realtime": asdict(self.realtime) if self.realtime else None,
+        }
+
+    def places(self) -> dict[str, str]:
+        """Where the bag is on this machine."""
+        return {"bag": os.path.abspath(self.bag)}
+
+
+def claim(out: Path, plan: ReplayPlan) -> bool:
+    """Makes ``out`` the folder of this replay; returns whether one was begun there before.
+
+    Raises:
+        ConfigError: it holds something else, or a replay of another recipe; the differences are named.
+    """
+    path, recipe = out / RUN_FILE, json.loads(json.dumps({**plan.recipe(), **plan.places()}))
+    if path.is_file():
+        known = read_run(out)
+        changed = differences(known, recipe)
+        if changed:
+            raise ConfigError(f"Expected {out} to hold results of the same replay, got others: {'; '.join(changed)} "
+                              "(name another folder, or remove this one)")
+        return True
+    if out.exists() and any(out.iterdir()):
+        got = sorted(p.name for p in out.iterdir())[0]
+        raise ConfigError(f"Expected --out to be a new folder, or one begun by this command, got {out} with {got}")
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
+    return False
+
+
+def read_run(out: Path) -> Mapping[str, Any]:
+    """What ``claim`` wrote.
+
+    Raises:
+        DataError: nothing there, or no such file.
+    """
+    path = out / RUN_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or "topic" not in values:
+            raise ValueError("another file")
+        return values
+    except FileNotFoundError as error:
+        raise DataError(f"Expected {out} to be a folder of `pasco replay`, got no {RUN_FILE} in it") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"Expected {path} to be a file of `pasco replay`, got {error}") from error
+
+
+def _sha256(path: str) -> str:
+    try:
+        return _sha256_of(path, Path(path).stat().st_mtime_ns)
+    except OSError as error:
+        raise CheckpointError(f"Expected checkpoint {path} to be readable, got {error.strerror or error}") from error
+
+
+@lru_cache(maxsize=8)
+def _sha256_of(path: str, changed: int) -> str:
+    """Of a file that was last changed at that time."""
+    return file_sha256(Path(path))

@@ -1,0 +1,103 @@
+"""``pasco replay`` as a user has it: results on disk, a report, comparison, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+
+import pytest
+import replay_stand_in as stand_in
+
+from pasco_core.cli import main
+from pasco_core.replay import ReplayPlan
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    """The stand-in in place of the network, for runs in this process."""
+    use(monkeypatch, stand_in.load)
+
+
+def use(monkeypatch, loader):
+    monkeypatch.setattr("pasco_core.replay.ReplayPlan", partial(ReplayPlan, loader=loader))
+
+
+@pytest.fixture
+def bag(tmp_path):
+    return stand_in.write(tmp_path / "drive", stand_in.with_truth(4))
+
+
+def test_a_replay_leaves_results_and_a_report_that_needs_nothing_else(bag, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["replay", str(bag), "--out", str(out), "--realtime", "--latency", "0.25", "--max-age", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "Clouds by outcome" in text and "DROPPED_OVERLOAD" in text and str(out / "report.html") in text
+    assert [json.loads(line)["number"] for line in (out / "results.jsonl").read_text().splitlines()] == [0, 1, 2, 3]
+    page = (out / "report.html").read_text()
+    assert "<svg" in page and "points instead of" in page and "Accuracy" in page
+    assert not re.search(r'(src|href)="(?!#|data:)', page)
+
+
+def test_the_summary_as_json_is_one_document(bag, tmp_path, capsys):
+    assert main(["replay", str(bag), "--out", str(tmp_path / "out"), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["outcomes"] == {"PUBLISHED": 4} and len(values["sha256"]) == 64
+    assert values["accuracy"]["frames"] == 4 and values["other_topics"] == {"pasco/msg/VoxelGrid": ["/truth/voxels"]}
+
+
+def test_two_replays_are_compared_with_differences_and_pictures(bag, tmp_path, capsys, monkeypatch):
+    assert main(["replay", str(bag), "--out", str(tmp_path / "a")]) == 0
+    use(monkeypatch, stand_in.load_other)
+    assert main(["replay", str(bag), "--out", str(tmp_path / "b"), "--param", "min_range=0.2"]) == 0
+    capsys.readouterr()
+    arguments = ["replay", "compare", str(tmp_path / "a"), str(tmp_path / "b"), "--worst", "1", "--json"]
+    assert main(arguments) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert "0 of 4 predictions are the same bit by bit" in values["remarks"]
+    assert "Setting min_range is 0.1 in A, 0.2 in B" in values["remarks"]
+    miou = next(row for row in values["tables"]["Accuracy and calibration"] if row[""] == "iou")
+    assert miou["A"] == 1.0 and miou["difference"] < -0.1
+    assert len(values["tables"]["Worst regressions"]) == 4
+    assert (tmp_path / "b" / "comparison.html").read_text().count("<img") == 1
+
+
+def test_a_replay_compared_with_itself_shows_no_difference(bag, tmp_path, capsys):
+    assert main(["replay", str(bag), "--out", str(tmp_path / "a")]) == 0
+    capsys.readouterr()
+    assert main(["replay", "compare", str(tmp_path / "a"), str(tmp_path / "a"), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["remarks"] == ["4 of 4 predictions are the same bit by bit"]
+    assert "Worst regressions" not in values["tables"]
+
+
+def test_several_cloud_topics_are_listed_with_their_counts(tmp_path, capsys):
+    messages = stand_in.drive(3)
+    messages += [("/rear", *rest) for _, *rest in messages[:2]]
+    bag = stand_in.write(tmp_path / "two", messages)
+    assert main(["replay", str(bag), "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "/points (sensor_msgs/msg/PointCloud2, 3 messages)" in error and "/rear" in error
+    assert not (tmp_path / "out").exists()
+    assert main(["replay", str(bag), "--topic", "/rear", "--out", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize(("arguments", "message", "code"), [
+    (["nothing.mcap"], "nothing there", 1),
+    (["{bag}", "other"], "Expected one bag", 2),
+    (["{bag}", "--every", "0"], "--every to be at least 1", 2),
+    (["{bag}", "--latency", "1"], "to come with --realtime", 2),
+    (["{bag}", "--realtime", "--latency", "-1"], "--latency to be 0 to 3600", 2),
+    (["{bag}", "--truth-sequence", "08"], "to come with --truth", 2),
+    (["{bag}", "--truth", "{bag}"], "SemanticKITTI", 1),
+    (["{bag}", "--topic", "/point"], "did you mean /points", 1),
+    (["{bag}", "--checkpoint", "gone.safetensors"], "gone.safetensors", 1),
+    (["{bag}", "--jobs", "0"], "--jobs to be at least 1", 2),
+    (["compare", "a"], "two folders of results", 2),
+    (["compare", "{bag}", "{bag}"], "finished `pasco replay`", 1),
+])
+def test_a_mistake_gets_one_line(bag, tmp_path, capsys, monkeypatch, arguments, message, code):
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", *(text.format(bag=bag) for text in arguments)]) == code
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
