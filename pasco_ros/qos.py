@@ -10,6 +10,9 @@ def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, depth
 SENSOR_INPUT = _profile(ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE, 5)
 """Subscription to clouds: matches every publisher; equal to rclpy's qos_profile_sensor_data."""
 
+ODOMETRY_INPUT = _profile(ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE, 100)
+"""Subscription to odometry, up to hundreds of small messages a second: none may be lost to a busy moment."""
+
 LARGE_OUTPUT = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 2)
 """Voxels and points, megabytes each: none may be lost, none is kept for who comes late."""
 
@@ -25,6 +28,12 @@ DIAGNOSTICS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 10
 PLAYED_CLOUDS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 10)
 """The demo's player: reliable for the recorder; the node's best-effort subscription matches it too."""
 
+TRANSFORMS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 100)
+"""/tf, as tf2 subscribes to it."""
+
+STATIC_TRANSFORMS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 100)
+"""/tf_static: sent once, also to who comes late."""
+
 
 def recording(published: QoSProfile) -> QoSProfile:
     """To subscribe to everything that is published with a profile: the same with a queue that outlasts a busy moment.
@@ -35,3 +44,9 @@ def recording(published: QoSProfile) -> QoSProfile:
 
 
 _RECORDED = 50
+
+ODOMETRY = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 50)
+"""Odometry of the simulated car."""
+
+CLOCK = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 1)
+"""/clock: only the newest time matters."""

@@ -20,7 +20,10 @@ from venv_checks import SetupError, check, check_disk, installed_gpu_torch, this
 
 LAYOUT = 1  # raise it when a change of these steps makes existing environments unusable
 EXTRAS = "bag,dev,labels,sim,train"
-MESSAGE_INPUTS = ("CMakeLists.txt", "package.xml", "cmake/drop_foreign_include_paths.cmake", "msg/*.msg")
+MESSAGE_INPUTS = (
+    "CMakeLists.txt", "package.xml", "cmake/drop_foreign_include_paths.cmake", "msg/*.msg", "srv/*.srv",
+    "cmake/tf2_msgs/CMakeLists.txt", "cmake/tf2_msgs/package.xml", "cmake/tf2_msgs/msg/*.msg",
+)
 PACKAGE_INPUTS = ("pyproject.toml", "requirements/*.txt")
 # Variables of another environment that would lead pip, cmake or a wheel's start-up hook out of this one.
 PIP_VARIABLES = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV")
@@ -159,11 +162,18 @@ class Environment:
     def _build_messages(self) -> None:
         say("building the ROS messages")
         self._remove_old_messages()
-        build = self.root / "build" / "msgs"
+        installed = self._build_package(self.root, "msgs", "-DPASCO_MESSAGES_ONLY=ON")
+        installed += self._build_package(self.root / "cmake" / "tf2_msgs", "tf2_msgs")
+        (self.stamps / "messages.installed").write_text(installed, encoding="utf-8")
+
+    def _build_package(self, source: Path, name: str, *options: str) -> str:
+        """Builds and installs one package of messages; returns the installed paths, one per line."""
+        build = self.root / "build" / name
         shutil.rmtree(build, ignore_errors=True)
-        self._call("cmake", ["cmake", "-S", str(self.root), "-B", str(build), "-GNinja", *self._cmake_options()])
+        configure = ["cmake", "-S", str(source), "-B", str(build), "-GNinja", *self._cmake_options(), *options]
+        self._call("cmake", configure)
         self._call("cmake --build", ["cmake", "--build", str(build), "--target", "install"])
-        shutil.copy(build / "install_manifest.txt", self.stamps / "messages.installed")
+        return (build / "install_manifest.txt").read_text(encoding="utf-8") + "\n"
 
     def _cmake_options(self) -> list[str]:
         include = self.root / "cmake" / "drop_foreign_include_paths.cmake"
@@ -174,13 +184,12 @@ class Environment:
             f"-DCMAKE_PREFIX_PATH={self.folder}",
             f"-DPython3_EXECUTABLE={self.python}",
             f"-DCMAKE_PROJECT_INCLUDE={include}",
-            "-DPASCO_MESSAGES_ONLY=ON",
         ]
 
     def _remove_old_messages(self) -> None:
         manifest = self.stamps / "messages.installed"
         if manifest.is_file():
-            for line in manifest.read_text(encoding="utf-8").splitlines():
+            for line in filter(None, manifest.read_text(encoding="utf-8").splitlines()):
                 Path(line).unlink(missing_ok=True)
 
     def _pip(self, *arguments: str) -> None:

@@ -31,12 +31,22 @@ def main() -> int:
 
 def documents() -> dict[str, str]:
     """Name in the repository → what should stand there."""
+    from pasco_ros.fusion.settings import FusedOutputSettings, FusionSettings
+    from pasco_ros.launching.rviz_layouts import layouts
     from pasco_ros.settings.documents import parameter_table, parameter_yaml
+    from pasco_ros.simulation.settings import CarSettings, DriveSettings
 
     return {
-        "docs/architecture.md": _with_part("docs/architecture.md", "modules", module_tables()),
-        "docs/node.md": _with_part("docs/node.md", "parameters", parameter_table()),
+        "docs/architecture.md": _with_parts("docs/architecture.md", {"modules": module_tables()}),
+        "docs/node.md": _with_parts("docs/node.md", {
+            "parameters": parameter_table(),
+            "parameters of simulated_town": parameter_table((DriveSettings, CarSettings)),
+            "parameters of scene_fusion": parameter_table((FusionSettings, FusedOutputSettings)),
+        }),
         "config/panoptic_scene_completion.yaml": parameter_yaml(),
+        "config/scene_fusion.yaml": parameter_yaml((FusionSettings, FusedOutputSettings), "scene_fusion"),
+        "config/simulated_town.yaml": parameter_yaml((DriveSettings, CarSettings), "simulated_town"),
+        **{f"config/{name}": text for name, text in layouts().items()},
     }
 
 
@@ -73,12 +83,14 @@ def _purpose(module: Path) -> str:
     return " ".join(docstring.split("\n\n")[0].split()).rstrip(".").replace("|", "\\|")
 
 
-def _with_part(name: str, part: str, text: str) -> str:
-    """The document with the text between its markers ``<!-- part -->`` and ``<!-- end of part -->`` replaced."""
+def _with_parts(name: str, parts: dict[str, str]) -> str:
+    """The document with the text of every part, between ``<!-- part -->`` and ``<!-- end of part -->``, replaced."""
     page = (REPOSITORY / name).read_text(encoding="utf-8")
-    before, rest = page.split(f"<!-- {part} -->\n", 1)
-    after = rest.split(f"<!-- end of {part} -->", 1)[1]
-    return f"{before}<!-- {part} -->\n{text}<!-- end of {part} -->{after}"
+    for part, text in parts.items():
+        before, rest = page.split(f"<!-- {part} -->\n", 1)
+        after = rest.split(f"<!-- end of {part} -->", 1)[1]
+        page = f"{before}<!-- {part} -->\n{text}<!-- end of {part} -->{after}"
+    return page
 
 
 if __name__ == "__main__":

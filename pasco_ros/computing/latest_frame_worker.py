@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pasco_core.errors import CloudError
-from pasco_ros.reporting.outcomes import Outcome, Verdict
+from pasco_core.stream.outcomes import Outcome, Verdict
 
 Frame = TypeVar("Frame")
 Result = TypeVar("Result")
@@ -22,7 +23,17 @@ class _Job(Generic[Frame]):
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        self.settled = False
+        self.started = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def settled(self) -> bool:
+        """Whether somebody has taken it upon them to settle the frame."""
+        return self._lock.locked()
+
+    def claim(self) -> bool:
+        """Whether the caller is the one, of all threads, who settles the frame."""
+        return self._lock.acquire(blocking=False)
 
 
 class LatestFrameWorker(Generic[Frame, Result]):
@@ -38,6 +49,7 @@ class LatestFrameWorker(Generic[Frame, Result]):
             never running any more once ``flush`` has returned.
         settle: (frame, verdict), called once per frame, from the worker's or the caller's thread.
         name: name of the thread.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -46,11 +58,13 @@ class LatestFrameWorker(Generic[Frame, Result]):
         deliver: Callable[[Frame, Result], Verdict],
         settle: Callable[[Frame, Verdict], None],
         name: str = "inference",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._compute = compute
         self._deliver = deliver
         self._settle = settle
         self._name = name
+        self._clock = clock
         self._wake = threading.Condition()
         self._delivery = threading.RLock()
         self._waiting: _Job[Frame] | None = None
@@ -63,11 +77,17 @@ class LatestFrameWorker(Generic[Frame, Result]):
         """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
+    def busy(self) -> float:
+        """Seconds since the present computation began, 0 between computations."""
+        job = self._current
+        return 0.0 if job is None else self._clock() - job.started
+
     def start(self) -> None:
         """Start the thread. Called again it replaces a thread that died, whose frame is settled as failed."""
         if self.alive or self._stopping:
             return
-        self._end(self._current, Verdict(Outcome.INFERENCE_FAILED, "WORKER_DIED", "The computing thread had ended"))
+        dead, self._current = self._current, None
+        self._end(dead, Verdict(Outcome.INFERENCE_FAILED, "WORKER_DIED", "The computing thread had ended"))
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
@@ -111,9 +131,12 @@ class LatestFrameWorker(Generic[Frame, Result]):
                     self._wake.wait()
                 if self._stopping or self._waiting is None:
                     return
-                job = self._current = self._waiting
-                self._waiting = None
+                job, self._waiting = self._waiting, None
+                job.started = self._clock()
+                self._current = job
             self._process(job)
+            with self._wake:
+                self._current = None
 
     def _process(self, job: _Job[Frame]) -> None:
         result = self._guarded(lambda: self._compute(job.frame))
@@ -127,10 +150,9 @@ class LatestFrameWorker(Generic[Frame, Result]):
         return self._guarded(lambda: self._deliver(frame, result))
 
     def _end(self, job: _Job[Frame] | None, verdict: Verdict) -> None:
-        """Settle a job once; only its owner calls this: who took it from the waiting place, or holds the delivery."""
-        if job is None or job.settled:
+        """Settle a job, unless another thread does or did."""
+        if job is None or not job.claim():
             return
-        job.settled = True
         try:
             self._settle(job.frame, verdict)
         except Exception:

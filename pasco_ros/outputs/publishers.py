@@ -8,7 +8,7 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
 
-from pasco_ros.outputs.output_messages import OUTPUTS
+from pasco_ros.outputs.output_messages import CAMERA_OUTPUTS, OUTPUTS
 from pasco_ros.settings.node_config import NodeConfig
 
 
@@ -48,7 +48,7 @@ class OutputPublishers:
         self._node = node
         self._latched = {output.name for output in OUTPUTS if output.latched}
         self._publishers: dict[str, LifecyclePublisher] = {}
-        for output in OUTPUTS:
+        for output in (*OUTPUTS, *CAMERA_OUTPUTS):
             if output.enabled(config):
                 self._publishers[output.name] = self._create(output, events)
 

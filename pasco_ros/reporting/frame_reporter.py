@@ -8,11 +8,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from pasco_core.stream.header_checks import stamp_ns
+from pasco_core.stream.outcomes import FrameReport, Outcome, Verdict
 from pasco_ros.computing.backoff import FailureBackoff
-from pasco_ros.computing.pipeline import CloudFrame
-from pasco_ros.inputs.header_checks import stamp_ns
-from pasco_ros.reporting.outcomes import FrameReport, Outcome, Verdict
+from pasco_ros.inputs.cloud_frame import CloudFrame, CloudMember
 
 _log = logging.getLogger(__name__)
 
@@ -24,17 +25,23 @@ class FrameReporter:
     """Settles clouds: counts them, publishes their status and logs what went wrong, at a bounded rate.
 
     Args:
-        publish_status: (frame, verdict, counts).
+        publish_status: (cloud, verdict, report, counts), called for every cloud of a frame.
         backoff: told of failed and successful computations.
         topic: name of the input topic.
+        clock: seconds, monotonic.
     """
 
     def __init__(
-        self, publish_status: Callable[[CloudFrame, Verdict, Sequence[int]], None], backoff: FailureBackoff, topic: str
+        self,
+        publish_status: Callable[[CloudMember, Verdict, FrameReport, Sequence[int]], None],
+        backoff: FailureBackoff,
+        topic: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._publish_status = publish_status
         self._backoff = backoff
         self._topic = topic
+        self._clock = clock
         self._lock = threading.Lock()
         self._logged_at: dict[str, float] = {}
         self._unlogged: Counter[str] = Counter()
@@ -44,16 +51,22 @@ class FrameReporter:
         self.latency: float | None = None
 
     def settle(self, frame: CloudFrame, verdict: Verdict) -> None:
-        """Give a cloud its outcome; called once per cloud, from any thread."""
-        now = time.monotonic()
-        counts = frame.ledger.settle(verdict.outcome)
+        """Give the clouds of a frame their outcome; called once per frame, from any thread."""
+        now = self._clock()
+        counts = [frame.ledger.settle(verdict.outcome) for _ in frame.members]
+        # A copy: of a frame that is flushed the computing thread may still write into its report.
+        report = replace(frame.report, stages=dict(frame.report.stages))
         if verdict.outcome == Outcome.PUBLISHED:
-            self.last_report, self.latency = frame.report, now - frame.received
+            self.last_report, self.latency = report, now - frame.received
             self._backoff.succeeded()
         elif verdict.outcome == Outcome.INFERENCE_FAILED and verdict.code != "PAUSED":
             self._backoff.failed(now)
         self._log_verdict(frame, verdict, now)
-        self._publish_status(frame, verdict, counts)
+        for member, counted in zip(frame.members, counts, strict=True):
+            try:
+                self._publish_status(member, verdict, report, counted)
+            except Exception:
+                _log.exception("The outcome %s of a cloud could not be published", verdict.outcome.name)
 
     def note(self, text: str, level: int = logging.WARNING) -> None:
         """Log a remark about the clouds, once; numbers in it do not make it another."""
@@ -67,13 +80,13 @@ class FrameReporter:
     def problem(self) -> tuple[str, str, float] | None:
         """Code and message of the last cloud with a problem, and how many seconds ago it was."""
         problem = self._problem
-        return None if problem is None else (problem[0], problem[1], time.monotonic() - problem[2])
+        return None if problem is None else (problem[0], problem[1], self._clock() - problem[2])
 
     def _log_verdict(self, frame: CloudFrame, verdict: Verdict, now: float) -> None:
         if verdict.outcome == Outcome.PUBLISHED:
             return
-        stamp = stamp_ns(frame.message.header.stamp) / 1e9
-        text = f"Cloud {stamp:.3f} on {self._topic}: {verdict.outcome.name} ({verdict.code}). {verdict.message}"
+        stamp, topics = stamp_ns(frame.header.stamp) / 1e9, ", ".join(member.topic for member in frame.members)
+        text = f"Cloud {stamp:.3f} on {topics}: {verdict.outcome.name} ({verdict.code}). {verdict.message}"
         if verdict.outcome in _QUIET:
             _log.debug("%s", text)
             return

@@ -27,10 +27,10 @@ def parameter_table(groups: Iterable[type[SettingsGroup]] = GROUPS) -> str:
     return "\n".join(rows) + "\n"
 
 
-def parameter_yaml(groups: Iterable[type[SettingsGroup]] = GROUPS) -> str:
+def parameter_yaml(groups: Iterable[type[SettingsGroup]] = GROUPS, node: str = NODE_NAME) -> str:
     """A ROS 2 parameter file with every parameter at its default, each one described."""
     lines = [
-        f"# Parameters of the node {NODE_NAME}, all at their defaults.",
+        f"# Parameters of the node {node}, all at their defaults.",
         "# Those marked (fixed) can be changed only before the node is configured.",
         "/**:",
         "  ros__parameters:",

@@ -2,54 +2,47 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
-from dataclasses import Field, dataclass, fields
+from array import array
+from dataclasses import dataclass
 from typing import Any
 
 from pasco_core.errors import ConfigError
 from pasco_ros.settings.deadline_settings import DeadlineSettings
+from pasco_ros.settings.frame_settings import FrameSettings
 from pasco_ros.settings.input_settings import InputSettings
 from pasco_ros.settings.model_settings import ModelSettings
 from pasco_ros.settings.output_settings import OutputSettings
+from pasco_ros.settings.sensor_settings import SensorSettings
+from pasco_ros.settings.setting import SettingsGroup
+from pasco_ros.settings.start_settings import StartSettings
 
-GROUPS = (ModelSettings, InputSettings, DeadlineSettings, OutputSettings)
+GROUPS = (StartSettings, ModelSettings, InputSettings, SensorSettings, FrameSettings, DeadlineSettings, OutputSettings)
 """The groups of parameters, in the order in which documents list them; base classes stand in reverse."""
 
 
 @dataclass(frozen=True)
-class NodeConfig(OutputSettings, DeadlineSettings, InputSettings, ModelSettings):
+class NodeConfig(
+    OutputSettings, DeadlineSettings, FrameSettings, SensorSettings, InputSettings, ModelSettings, StartSettings
+):
     """Every parameter of the node; the name of a field is the name of the parameter."""
 
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Names of all parameters, in order."""
-        return tuple(f.name for f in fields(cls))
 
-    @classmethod
-    def setting(cls, name: str) -> Field:
-        """The field behind a parameter; its ``metadata`` has description, low, high, choices and fixed.
-
-        Raises:
-            ConfigError: there is no such parameter.
-        """
-        for candidate in fields(cls):
-            if candidate.name == name:
-                return candidate
-        raise ConfigError(unknown_name_message(name, "parameters of the node", cls.names()))
-
-
-def check_value(name: str, value: Any) -> None:
+def check_value(name: str, value: Any, kind: type[SettingsGroup] = NodeConfig) -> None:
     """Check one parameter's value against its type, range and choices.
+
+    Args:
+        name: of the parameter.
+        value: of it; a list may be a list, an array or a tuple.
+        kind: the settings it is one of.
 
     Raises:
         ConfigError: names the parameter, the rule and the value.
     """
-    setting = NodeConfig.setting(name)
+    setting = kind.setting(name)
     details = setting.metadata
     example: Any = setting.default
-    value = tuple(value) if isinstance(value, list) else value
+    value = plain_value(value)
     if type(value) is not type(example):
         rule = _type_name(example)
         raise ConfigError(f"Expected parameter '{name}' to be {rule}, got {value!r}{_hint(example, value)}")
@@ -64,6 +57,11 @@ def check_value(name: str, value: Any) -> None:
             raise ConfigError(f"Expected parameter '{name}' to be {low} to {high}, got {item}")
 
 
+def plain_value(value: Any) -> Any:
+    """A parameter's value as a setting holds it: ROS gives lists of numbers as lists or as arrays."""
+    return tuple(value) if isinstance(value, (list, array)) else value
+
+
 def _check_list(name: str, value: tuple, example: tuple, length: int) -> None:
     if {type(item) for item in value} - {type(example[0])}:
         raise ConfigError(f"Expected parameter '{name}' to be {_type_name(example)}, got {list(value)}")
@@ -73,22 +71,15 @@ def _check_list(name: str, value: tuple, example: tuple, length: int) -> None:
         raise ConfigError(f"Expected parameter '{name}' to list one or more names, each once, got {list(value)}")
 
 
-def check_config(config: NodeConfig) -> None:
+def check_config(config: SettingsGroup) -> None:
     """Check what one value alone cannot show, group by group.
 
     Raises:
         ConfigError: two values contradict each other.
     """
-    for group in GROUPS:
-        group.check(config)  # each group's own, not only the last in the order of bases
-
-
-def unknown_name_message(name: str, what: str, known: Iterable[str]) -> str:
-    """"Expected ... got" for an unknown name, with the nearest known one as a hint."""
-    known = list(known)
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f": did you mean '{nearest[0]}'?" if nearest else f"; known are {', '.join(known)}"
-    return f"Expected the {what} to be known ones, got '{name}'{hint}"
+    for group in type(config).__mro__:
+        if issubclass(group, SettingsGroup) and "check" in vars(group):
+            group.check(config)  # each group's own, not only the last in the order of bases
 
 
 def _type_name(example: Any) -> str:

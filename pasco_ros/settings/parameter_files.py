@@ -8,12 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.node_config import NodeConfig, check_value, unknown_name_message
+from pasco_core.yaml_file import read_yaml
+from pasco_ros.settings.node_config import NodeConfig, check_value
+from pasco_ros.settings.setting import SettingsGroup, unknown_name_message
 
-MAX_BYTES = 1_000_000
 _PARAMETERS = "ros__parameters"
 # Parameters that every ROS 2 node has.
 _ROS_NAMES = ("use_sim_time", "start_type_description_service")
@@ -29,17 +28,18 @@ def parameter_files(arguments: Sequence[str]) -> list[Path]:
     return [Path(value) for option, value in pairwise(arguments) if option == "--params-file"]
 
 
-def check_parameter_file(path: Path, node: str) -> None:
+def check_parameter_file(path: Path, node: str, kind: type[SettingsGroup] = NodeConfig) -> None:
     """Check that a parameter file speaks to this node, in names and values it knows.
 
     Args:
         path: a ROS 2 parameter file.
         node: fully qualified name of the node, such as ``/panoptic_scene_completion``.
+        kind: the settings of the node.
 
     Raises:
         ConfigError: the file cannot be read, has no section for the node, or holds an unknown name or a wrong value.
     """
-    sections = dict(_sections(_load(path)))
+    sections = dict(_sections(read_yaml(path)))
     own = [parameters for pattern, parameters in sections.items() if _matches(pattern, node)]
     if not own:
         wanted = node.rsplit("/", 1)[-1]
@@ -47,40 +47,27 @@ def check_parameter_file(path: Path, node: str) -> None:
         raise ConfigError(f"Expected {path} to have a section '{wanted}' for this node, got {found}; rename it")
     for parameters in own:
         for name, value in _flat(parameters):
-            check_name(name, str(path))
-            if name in NodeConfig.names():
-                _check_value_in(path, name, value)
+            check_name(name, str(path), kind)
+            if name in kind.names():
+                _check_value_in(path, name, value, kind)
 
 
-def check_name(name: str, source: str) -> None:
+def check_name(name: str, source: str, kind: type[SettingsGroup] = NodeConfig) -> None:
     """Refuse a parameter name that neither the node nor ROS knows.
 
     Raises:
         ConfigError: with the nearest known name.
     """
-    if name in NodeConfig.names() or name in _ROS_NAMES or name.startswith(_ROS_PREFIXES):
+    if name in kind.names() or name in _ROS_NAMES or name.startswith(_ROS_PREFIXES):
         return
-    raise ConfigError(unknown_name_message(name, f"parameters in {source}", NodeConfig.names()))
+    raise ConfigError(unknown_name_message(name, f"parameters in {source}", kind.names()))
 
 
-def _check_value_in(path: Path, name: str, value: Any) -> None:
+def _check_value_in(path: Path, name: str, value: Any, kind: type[SettingsGroup]) -> None:
     try:
-        check_value(name, value)
+        check_value(name, value, kind)
     except ConfigError as error:
         raise ConfigError(f"{error} in {path}") from error
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"Expected {path} to have at most {MAX_BYTES} bytes, got {path.stat().st_size}")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        got = f"{type(error).__name__}: {error}".replace("\n", " ")
-        raise ConfigError(f"Expected {path} to be a readable YAML file, got {got}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"Expected {path} to map node names to {_PARAMETERS}, got {type(content).__name__}")
-    return content
 
 
 def _sections(content: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:

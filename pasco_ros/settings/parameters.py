@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any
+from dataclasses import Field, replace
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -12,57 +12,60 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.node_config import NodeConfig, check_config, check_value
+from pasco_ros.settings.node_config import NodeConfig, check_config, check_value, plain_value
 from pasco_ros.settings.parameter_files import check_name, check_parameter_file, parameter_files
+from pasco_ros.settings.setting import SettingsGroup
+
+Settings = TypeVar("Settings", bound=SettingsGroup)
 
 
-def declare_parameters(node: Node, arguments: Iterable[str]) -> None:
+def declare_parameters(node: Node, arguments: Iterable[str], kind: type[SettingsGroup]) -> None:
     """Declare every parameter; refuse a start with names, sections or values that are not the node's.
 
     Args:
         node: the node, constructed with overrides from its command line.
         arguments: that command line, for its parameter files.
+        kind: the node's settings.
 
     Raises:
         ConfigError: names the parameter, the rule and the value.
     """
     for path in parameter_files(list(arguments)):
-        check_parameter_file(path, node.get_fully_qualified_name())
-    for name in NodeConfig.names():
+        check_parameter_file(path, node.get_fully_qualified_name(), kind)
+    for name in kind.names():
         try:
-            node.declare_parameter(name, _default(name), descriptor(name))
+            node.declare_parameter(name, _default(kind.setting(name)), descriptor(kind.setting(name)))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             given = node._parameter_overrides[name].value
-            check_value(name, given)
+            check_value(name, given, kind)
             raise ConfigError(f"Expected parameter '{name}' to be valid, got {given!r}: {error}") from error
     # Overrides from "-p name:=value" come without a file; rclpy keeps them here and nowhere else.
     for name in node._parameter_overrides:
-        check_name(name, "the command line")
-    check_config(read_config(node))
+        check_name(name, "the command line", kind)
+    check_config(read_config(node, kind))
 
 
-def read_config(node: Node) -> NodeConfig:
+def read_config(node: Node, kind: type[Settings]) -> Settings:
     """The present values of all parameters, checked one by one.
 
     Raises:
         ConfigError: a value that was given at the start breaks its rule.
     """
     values: dict[str, Any] = {}
-    for name in NodeConfig.names():
+    for name in kind.names():
         value = node.get_parameter(name).value
-        check_value(name, value)
-        values[name] = tuple(value) if isinstance(value, (list, tuple)) else value
-    return NodeConfig(**values)
+        check_value(name, value, kind)
+        values[name] = plain_value(value)
+    return kind(**values)
 
 
-def descriptor(name: str) -> ParameterDescriptor:
+def descriptor(setting: Field) -> ParameterDescriptor:
     """Description, range and choices of a parameter, as `ros2 param describe` shows them."""
-    setting = NodeConfig.setting(name)
     details = setting.metadata
     result = ParameterDescriptor(description=details["description"])
     if details["low"] is not None and isinstance(setting.default, float):
         result.floating_point_range = [FloatingPointRange(from_value=details["low"], to_value=details["high"])]
-    elif details["low"] is not None:
+    elif details["low"] is not None and isinstance(setting.default, int):
         result.integer_range = [IntegerRange(from_value=details["low"], to_value=details["high"], step=1)]
     constraints = [f"One of: {', '.join(details['choices'])}."] if details["choices"] else []
     constraints += ["Can be changed only before the node is configured."] if details["fixed"] else []
@@ -82,7 +85,7 @@ def change_checker(
     """
 
     def check(changes: list[Parameter]) -> SetParametersResult:
-        config = read_config(node)
+        config = read_config(node, NodeConfig)
         try:
             for change in changes:
                 if change.name not in NodeConfig.names():
@@ -93,8 +96,7 @@ def change_checker(
                         f"Expected parameter '{change.name}' to be changed before configure only, got {change.value!r} "
                         "after it: call the cleanup transition first"
                     )
-                value: Any = tuple(change.value) if isinstance(change.value, (list, tuple)) else change.value
-                config = replace(config, **{change.name: value})
+                config = replace(config, **{change.name: plain_value(change.value)})
             check_config(config)
         except ConfigError as error:
             node.get_logger().warning(f"Parameter rejected: {error}")
@@ -105,6 +107,5 @@ def change_checker(
     return check
 
 
-def _default(name: str) -> object:
-    default = NodeConfig.setting(name).default
-    return list(default) if isinstance(default, tuple) else default
+def _default(setting: Field) -> object:
+    return list(setting.default) if isinstance(setting.default, tuple) else setting.default

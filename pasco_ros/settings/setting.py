@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import difflib
+from collections.abc import Iterable
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
+
+from pasco_core.errors import ConfigError
 
 
 def setting(
@@ -36,9 +40,34 @@ def setting(
 class SettingsGroup:
     """Parameters that belong together; the name of a field is the name of the parameter."""
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names of all parameters, in order."""
+        return tuple(f.name for f in fields(cls))
+
+    @classmethod
+    def setting(cls, name: str) -> Field:
+        """The field behind a parameter; its ``metadata`` has description, low, high, choices and fixed.
+
+        Raises:
+            ConfigError: there is no such parameter.
+        """
+        for candidate in fields(cls):
+            if candidate.name == name:
+                return candidate
+        raise ConfigError(unknown_name_message(name, "parameters of the node", cls.names()))
+
     def check(self) -> None:
         """Check what one value alone cannot show.
 
         Raises:
             ConfigError: two values contradict each other.
         """
+
+
+def unknown_name_message(name: str, what: str, known: Iterable[str]) -> str:
+    """"Expected ... got" for an unknown name, with the nearest known one as a hint."""
+    known = list(known)
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f": did you mean '{nearest[0]}'?" if nearest else f"; known are {', '.join(known)}"
+    return f"Expected the {what} to be known ones, got '{name}'{hint}"

@@ -1,0 +1,1 @@
+"""Where the sensors are, by /tf or by parameter, and the clock that dates it."""
