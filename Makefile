@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint documents bench bench-gpu clean
+.PHONY: help setup demo test soak lint documents bench bench-gpu clean
 
 PYTHON ?= python3
 # A Python that nobody asked for does not replace the one that .venv was made with.
@@ -14,7 +14,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@echo
 	@echo "Variables: PYTHON=python3.12 (which Python .venv is made with), SCANS=DIR (demo: a folder of KITTI scans),"
-	@echo "PYTEST_ARGS=..., BENCH_ARGS=..., TORCH_INDEX=ADDRESS (an additional package index with CPU builds of torch)"
+	@echo "PYTEST_ARGS=..., BENCH_ARGS=..., SOAK_ARGS=..., TORCH_INDEX=ADDRESS (an additional package index with CPU builds of torch)"
 
 setup: ## make or refresh .venv: packages, ROS wheels, messages
 	@python="$$(command -v $(PYTHON))" || { echo "setup: Expected PYTHON to be an installed Python 3.10 to 3.13," \
@@ -26,6 +26,9 @@ demo: setup ## run player, node and recorder; the result is in out/demo (SCANS=D
 
 test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
 	@$(ENVIRONMENT) && python -m pytest $(PYTEST_ARGS)
+
+soak: setup ## drive 20 minutes with random faults; verdict in out/soak (SOAK_ARGS="--minutes 2 --model network")
+	@$(ENVIRONMENT) && python -m pasco_ros.soak $(SOAK_ARGS)
 
 lint: setup ## check the style
 	@$(ENVIRONMENT) && ruff check .

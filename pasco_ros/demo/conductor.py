@@ -13,13 +13,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from pasco_core.errors import PascoError
+from pasco_core.stream.outcomes import Outcome
 from pasco_ros import qos
 from pasco_ros.demo.console import Console
 from pasco_ros.demo.lifecycle_client import LifecycleClient
 from pasco_ros.demo.processes import Child, ChildEnded, ChildGroup, wait_until
 from pasco_ros.demo.spin_thread import SpinThread
 from pasco_ros.demo.topics import NODE, STATUS
-from pasco_ros.reporting.outcomes import Outcome
 
 
 class Conductor:

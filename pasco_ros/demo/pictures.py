@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from pasco_core.data.cloud_message import decode_cloud
+from pasco_core.messages.scene_reader import scene_from_messages
+from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.viz import save_scene_picture
 from pasco_ros.demo.results import Recording, scene_messages
 from pasco_ros.demo.topics import CLOUDS, NODE, STATUS
-from pasco_ros.inputs.header_checks import stamp_ns
-from pasco_ros.outputs.scene_reader import scene_from_messages
 
 
 def draw_scenes(bag: Path, recording: Recording, folder: Path) -> list[Path]:

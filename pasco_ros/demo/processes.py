@@ -76,6 +76,11 @@ class Child:
         self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def seen(self, event: str) -> dict[str, Any] | None:
         """The last event of that name, or None."""
         return self._seen.get(event)

@@ -12,9 +12,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from pasco_core.data.bags.writer import BagWriter
 from pasco_core.errors import PascoError
 from pasco_ros import qos
-from pasco_ros.demo.bag import BagWriter
+from pasco_ros.demo.bag import new_recording
 from pasco_ros.demo.events import emit, stop_on_signals
 from pasco_ros.demo.topics import TOPICS
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     stopping = stop_on_signals()
     try:
-        writer = BagWriter(args.bag, TOPICS)
+        writer = new_recording(args.bag, TOPICS)
     except (PascoError, OSError) as error:
         emit("failed", reason=str(error))
         return 1

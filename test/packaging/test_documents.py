@@ -9,7 +9,7 @@ import pytest
 
 PAGES = (
     "README.md", "CHANGELOG.md", "docs/architecture.md", "docs/data.md", "docs/evaluation.md", "docs/model_card.md",
-    "docs/node.md",     "training/README.md",
+    "docs/node.md", "docs/pictures.md", "docs/replay.md",     "training/README.md",
 )
 
 

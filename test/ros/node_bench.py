@@ -15,14 +15,14 @@ from ros_stand_in import FakePredictor
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from pasco_core.stream.model import Model
+from pasco_core.stream.outcomes import Outcome
 from pasco_ros import qos
-from pasco_ros.computing.model import Model
 from pasco_ros.demo.lifecycle_client import LifecycleClient
 from pasco_ros.demo.spin_thread import SpinThread
 from pasco_ros.outputs import messages
 from pasco_ros.outputs.output_messages import OUTPUTS
 from pasco_ros.panoptic_scene_completion import NODE_NAME, PanopticSceneCompletion
-from pasco_ros.reporting.outcomes import Outcome
 
 STREET = np.array(
     [[5 + 0.2 * i, y, z, 0.5] for i in range(20) for y, z in ((0.1, -1.75), (2.1, -0.7), (-2.1, -0.9), (8.1, 1.1))],

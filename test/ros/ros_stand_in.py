@@ -75,7 +75,7 @@ class FakePredictor:
 
 def load_fake(config):
     """A model loader; the checkpoint "bad" cannot be loaded, PASCO_TEST_DELAY slows every prediction down."""
-    from pasco_ros.computing.model import Model
+    from pasco_core.stream.model import Model
 
     if config.checkpoint == "bad":
         raise CheckpointError("Expected bad to be a whole safetensors file, got 3 bytes")

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from pasco_core.stream.header_checks import StampOrder, check_header
+from pasco_core.stream.outcomes import Outcome
 from pasco_ros.computing.backoff import FailureBackoff
-from pasco_ros.inputs.header_checks import StampOrder, check_header
-from pasco_ros.reporting.outcomes import Outcome
 
 SECOND = 1_000_000_000
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasco_core.errors import CloudError
+from pasco_core.stream.outcomes import FrameLedger, Outcome, Verdict
 from pasco_ros.computing.latest_frame_worker import LatestFrameWorker
-from pasco_ros.reporting.outcomes import FrameLedger, Outcome, Verdict
 
 DONE = Verdict(Outcome.PUBLISHED)
 GONE = Verdict(Outcome.FLUSHED, "DEACTIVATED", "The node was deactivated")

@@ -17,11 +17,14 @@ from visualization_msgs.msg import Marker
 
 from pasco_core.data.cloud_message import decode_cloud
 from pasco_core.data.label_set import SEMANTIC_KITTI
+from pasco_core.data.layer_codec import COMPRESSIONS
+from pasco_core.data.voxel_message import layer_values
 from pasco_core.errors import DataError
 from pasco_core.geometry import KITTI_GRID
+from pasco_core.messages.scene_reader import scene_from_messages
+from pasco_core.stream.outcomes import FrameReport, Outcome, Verdict
+from pasco_ros.inputs.cloud_frame import CloudMember
 from pasco_ros.outputs import messages
-from pasco_ros.outputs.scene_reader import layer_values, scene_from_messages
-from pasco_ros.reporting.outcomes import FrameReport, Outcome, Verdict
 from pasco_ros.settings.output_settings import LAYERS
 
 POINTS = np.array([[10.1, 0.3, -1.7, 0], [10.3, 2.1, -0.5, 0], [12.1, 3.3, 0.3, 0], [20.1, -9.1, 2.1, 0],
@@ -145,7 +148,7 @@ def test_segments_carry_their_class_and_the_box_around_their_voxels(scene, heade
     assert (car.class_name, car.is_thing, car.class_id, car.n_voxels) == ("car", True, CAR, 2)
     assert car.confidence == pytest.approx(0.8) and car.uncertainty == pytest.approx(0.2)
     assert len(car.class_probabilities) == 21
-    centre, size = car.box_centre, car.box_size
+    centre, size = car.box_pose.position, car.box_size
     np.testing.assert_allclose([centre.x, centre.y, centre.z], [11.2, 2.7, -0.1], atol=1e-6)
     np.testing.assert_allclose([size.x, size.y, size.z], [2.0, 1.4, 1.0], atol=1e-6)
 
@@ -180,9 +183,26 @@ def test_a_map_cell_lies_where_the_column_lies(scene, header):
 def test_the_status_sums_to_the_clouds_received(header):
     counts = [0] * len(Outcome)
     counts[Outcome.PUBLISHED], counts[Outcome.REJECTED], counts[Outcome.PENDING] = 3, 2, 1
-    message = messages.status_message(
-        header, Verdict(Outcome.REJECTED, "LAYOUT", "why"), FrameReport(points_in=7, stages={"wait": 0.5}), counts
-    )
+    cloud = CloudMember(messages.cloud_message(np.zeros((7, 4)), header), "/points")
+    report = FrameReport(effort="fewer_subnets", stages={"wait": 0.5})
+    message = messages.status_message(cloud, Verdict(Outcome.REJECTED, "LAYOUT", "why"), report, counts)
     assert message.frames_received == 6 == sum(message.frames_by_outcome)
     assert (message.outcome, message.code, message.points_in) == (FrameStatus.REJECTED, "LAYOUT", 7)
+    assert (message.topic, message.effort, message.header) == ("/points", "fewer_subnets", header)
     assert message.stage_names == ["wait"] and list(message.stage_seconds) == [0.5] and np.isnan(message.age)
+
+
+@pytest.mark.parametrize("compression", ["none", "zlib", "run_length"])
+def test_compressed_layers_are_read_as_the_plain_ones(scene, header, compression):
+    plain = messages.voxel_grid_message(scene, header, "", LAYERS)
+    packed = messages.compress_layers(messages.voxel_grid_message(scene, header, "", LAYERS), compression)
+    assert all(layer.compression == COMPRESSIONS[compression] for layer in packed.layers)
+    for name in LAYERS:
+        for ours, theirs in zip(layer_values(packed, name), layer_values(plain, name), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_numbers_of_the_codec_are_those_of_the_message():
+    expected = {"none": VoxelLayer.COMPRESSION_NONE, "zlib": VoxelLayer.COMPRESSION_ZLIB,
+                "run_length": VoxelLayer.COMPRESSION_RUN_LENGTH}
+    assert expected == COMPRESSIONS

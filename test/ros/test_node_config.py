@@ -76,7 +76,7 @@ def test_a_nested_namespace_is_the_nodes_own(tmp_path):
 
 BAD = {
     "panoptic_scene_completion:\n  ros__parameters:\n    max_pionts: 5\n": "did you mean 'max_points'",
-    "/**:\n  ros__parameters:\n    zzzz: 5\n": "known are checkpoint",
+    "/**:\n  ros__parameters:\n    zzzz: 5\n": "known are autostart",
     "/**:\n  ros__parameters:\n    max_points: five\n": "an integer, got 'five'",
     "/**:\n  ros__parameters:\n    nested:\n      max_points: 5\n": "'nested.max_points'",
     "scene_completion:\n  ros__parameters:\n    max_points: 5\n": "'panoptic_scene_completion' for this node",

@@ -16,9 +16,9 @@ from ros_stand_in import FakePredictor
 from sensor_msgs.msg import PointField
 from std_msgs.msg import Header
 
-from pasco_ros.computing.model import Model
+from pasco_core.data.voxel_message import layer_values
+from pasco_core.stream.model import Model
 from pasco_ros.outputs.messages import cloud_message
-from pasco_ros.outputs.scene_reader import layer_values
 
 NAN = float("nan")
 

@@ -15,7 +15,7 @@ from rcl_interfaces.srv import DescribeParameters
 from ros_stand_in import FakePredictor, load_fake
 
 from pasco_core.errors import CheckpointError
-from pasco_ros.computing.model import Model
+from pasco_core.stream.model import Model
 from pasco_ros.settings.node_config import NodeConfig
 
 

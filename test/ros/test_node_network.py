@@ -23,11 +23,11 @@ from pasco_core.checkpoints import CheckpointHeader, save_checkpoint
 from pasco_core.data.label_set import KITTI_360, SEMANTIC_KITTI
 from pasco_core.data.scan_files import read_scan
 from pasco_core.data.simulation import street_scan
+from pasco_core.messages.scene_reader import scene_from_messages
+from pasco_core.stream.model import load_model
 from pasco_core.systems.pasco import PaSCoConfig, Predictor
 from pasco_core.systems.pasco.untrained import SMALL, untrained_network
 from pasco_core.systems.pasco.weights import expected_shapes
-from pasco_ros.computing.model import load_model
-from pasco_ros.outputs.scene_reader import scene_from_messages
 
 TINY = PaSCoConfig(width=4, query_channels=48, ffn_channels=16, n_queries=6, point_channels=(8, 8, 8))
 STARTED = Path("started")
@@ -152,7 +152,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
 from pasco_core.errors import ConfigError
-from pasco_ros.computing.model import load_model
+from pasco_core.stream.model import load_model
 from pasco_ros.settings.node_config import NodeConfig
 try:
     load_model(NodeConfig())

@@ -14,10 +14,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_stand_in import FakePredictor, voxelised_scene
 from visualization_msgs.msg import Marker
 
+from pasco_core.messages.projection import project_obstacles, project_uncertainty
+from pasco_core.messages.scene_reader import scene_from_messages
 from pasco_ros import qos
 from pasco_ros.outputs.output_messages import OUTPUTS
-from pasco_ros.outputs.projection import project_obstacles, project_uncertainty
-from pasco_ros.outputs.scene_reader import scene_from_messages
 
 
 def all_received(bench):
@@ -58,7 +58,7 @@ def test_the_status_counts_and_times_the_cloud(bench):
     assert (status.points_in, status.points_in_range, status.n_segments) == (80, 80, 4)
     assert status.occupied_voxels == np.count_nonzero(voxelised_scene(STREET).semantics)
     assert list(status.stage_names) == [
-        "wait", "decode", "voxelise", "network", "other", "check", "messages", "publish"
+        "wait", "transform", "decode", "voxelise", "network", "other", "check", "messages", "publish"
     ]
     assert all(0 <= seconds < 5 for seconds in status.stage_seconds) and np.isfinite(status.age)
     assert status.frames_received == sum(status.frames_by_outcome) == 1

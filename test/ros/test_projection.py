@@ -7,8 +7,8 @@ import pytest
 
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.geometry import VoxelGrid
+from pasco_core.messages.projection import FREE, OBSTACLE, UNKNOWN, project_obstacles, project_uncertainty
 from pasco_core.prediction import ScenePrediction
-from pasco_ros.outputs.projection import FREE, OBSTACLE, UNKNOWN, project_obstacles, project_uncertainty
 
 ROAD, TERRAIN, CAR, TRUNK = (SEMANTIC_KITTI.class_names.index(n) for n in ("road", "terrain", "car", "trunk"))
 GRID = VoxelGrid((0.0, 0.0, -2.0), 0.5, (6, 1, 8))  # centres at -1.75, -1.25, ... 1.75 m

@@ -1,0 +1,6 @@
+"""Makes the stand-in world of the simulation's tests importable."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "simulation" / "sensing"))
