@@ -26,6 +26,10 @@ from pasco_core.threads import wait_briefly
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("pasco_core.cli.infer", "complete the scene around one LiDAR scan: .npz, picture, summary"),
     "eval": ("pasco_core.cli.eval", "evaluate a checkpoint on a dataset: tables, JSON and a report"),
+    "replay": ("pasco_core.cli.replay", "a rosbag2 through the network without ROS: messages, numbers, report"),
+    "fuse": ("pasco_core.cli.fuse", "fuse the scenes of a drive over time, and compare with each frame alone"),
+    "render": ("pasco_core.cli.render", "pictures and films of scenes, scans, datasets and bags, without a display"),
+    "view": ("pasco_core.cli.view", "look at a scene in a window, or write a file for Foxglove and rerun"),
     "data": ("pasco_core.cli.data", "check, label, simulate and corrupt datasets"),
     "train": ("pasco_core.cli.train", "train a network by an experiment file"),
     "convert": ("pasco_core.cli.convert", "turn the authors' checkpoint into a safe one of ours"),
