@@ -19,9 +19,10 @@ SWITCHES = {
     "no final voxel-query loss": "losses.final_voxel_query_loss=false",
     "unknown is negative": "losses.unknown_is_negative=true",
     "kept voxels only": "losses.supervise_pruned=false",
+    "unknown left out": "losses.unknown_as_empty=0.0",
     "coarse empty swapped": "targets.swapped_coarse_empty=true",
 }
-"""The oddities of the published training that have a switch (LossConfig, TargetConfig)."""
+"""What the published training does otherwise and has a switch for (LossConfig, TargetConfig)."""
 
 VARIANTS = {"corrected": (), "published": tuple(SWITCHES.values()), **{name: (s,) for name, s in SWITCHES.items()}}
 

@@ -12,7 +12,8 @@ from pasco_core.errors import ConfigError
 from pasco_core.systems.pasco import PaSCoConfig
 from pasco_core.systems.pasco.losses import LossConfig
 from pasco_core.systems.pasco.voxel_selection import VoxelLimits
-from training.yaml_config import build, plain, read_yaml, with_setting
+from pasco_core.yaml_file import read_yaml
+from training.yaml_config import build, plain, with_setting
 
 LABELS: dict[str, LabelSet] = {"semantic_kitti": SEMANTIC_KITTI, "kitti_360": KITTI_360}
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")

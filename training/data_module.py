@@ -42,18 +42,22 @@ class SceneData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Items one by one."""
-        data, network = self.experiment.data, self.experiment.network
-        features = None
-        if network.in_channels > 8 and data.feature_cache:
-            features = cached_features(data.feature_cache)
-        with_scans = network.in_channels > 8 and features is None
+        data, items = self.experiment.data, self.training_items()
         rank, world = self._place()
-        items = TrainingItems(self.dataset, self.train_frames, self.experiment, features, with_scans)
         self._sampler = EpochSampler(len(items), data.train_share, self.experiment.seed, rank, world)
         if self._continue_from is not None:
             self._sampler.continue_from(*self._continue_from)
             self._continue_from = None
         return self._loader(items, sampler=self._sampler)
+
+    def training_items(self) -> TrainingItems:
+        """What the training loader makes, item by item."""
+        data, network = self.experiment.data, self.experiment.network
+        features = None
+        if network.in_channels > 8 and data.feature_cache:
+            features = cached_features(data.feature_cache)
+        with_scans = network.in_channels > 8 and features is None
+        return TrainingItems(self.dataset, self.train_frames, self.experiment, features, with_scans)
 
     def val_dataloader(self) -> DataLoader:
         """Frames one by one, each on one device only."""

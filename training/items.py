@@ -39,6 +39,25 @@ class PointFeatures(Protocol):
 
 
 @dataclass(frozen=True)
+class _Scan:
+    """One scan as it is on disk, read once however many subnets see it.
+
+    Args:
+        frame: its name.
+        points: (N, 4) float32.
+        truth: of its voxels.
+        rows: (M,) int64, the points inside the grid.
+        voxels: (M, 3) int32, where these are.
+    """
+
+    frame: Frame
+    points: np.ndarray
+    truth: VoxelTruth
+    rows: np.ndarray
+    voxels: np.ndarray
+
+
+@dataclass(frozen=True)
 class _View:
     """One scan as one subnet sees it."""
 
@@ -92,7 +111,8 @@ class TrainingItems(TorchDataset):
         if not self._experiment.network.mirrored_views:  # near views of the same place: the crops should meet
             chosen, seed = [index] * n, int(rng.integers(2**63))
             rngs = [np.random.default_rng(seed) for _ in range(n)]
-        views = [self._view(self._frames[i], matrix, own) for i, matrix, own in zip(chosen, transforms, rngs)]
+        scans = {i: self._scan(self._frames[i]) for i in set(chosen)}
+        views = [self._view(scans[i], matrix, own) for i, matrix, own in zip(chosen, transforms, rngs)]
         return TrainingBatch(
             features=tuple(view.features for view in views),
             voxels=tuple(view.voxels for view in views),
@@ -110,22 +130,27 @@ class TrainingItems(TorchDataset):
         draw = random_transforms if self._experiment.network.mirrored_views else random_near_transforms
         return draw(n, rng, augmentation.max_angle, augmentation.max_shift)
 
-    def _view(self, frame: Frame, transform: np.ndarray, rng: np.random.Generator) -> _View:
-        points = check_points(self._dataset.points(frame))
-        truth = self._dataset.truth(frame)
-        rows = np.flatnonzero(self._dataset.grid.contains(points[:, :3]))
-        warped = warp_voxels(self._dataset.grid.voxel_of(points[rows, :3]), transform, self._dataset.grid)
+    def _scan(self, frame: Frame) -> _Scan:
+        points, grid = check_points(self._dataset.points(frame)), self._dataset.grid
+        rows = np.flatnonzero(grid.contains(points[:, :3]))
+        return _Scan(frame, points, self._dataset.truth(frame), rows, grid.voxel_of(points[rows, :3]))
+
+    def _view(self, scan: _Scan, transform: np.ndarray, rng: np.random.Generator) -> _View:
+        points, rows = scan.points, scan.rows
+        warped = warp_voxels(scan.voxels, transform, self._dataset.grid)
         for _ in range(_TRIES):  # a crop may hold no point or nothing known
-            target = self._target(truth, transform, rng)
+            target = self._target(scan.truth, transform, rng)
             inside = target.keeps(warped)
             kept = inside & (rng.random(len(rows)) >= self._experiment.augmentation.point_dropout)
             if kept.any() and inside.any() and (target.semantics[1] != 255).any():
                 break
         else:
-            raise DataError(f"Expected frame {frame} to have points in its known area, got none in {_TRIES} crops")
+            raise DataError(
+                f"Expected frame {scan.frame} to have points in its known area, got none in {_TRIES} crops"
+            )
         rows, warped = rows[kept], warped[kept]
         return _View(
-            self._inputs(frame, points, rows), torch.from_numpy(warped), target, frame,
+            self._inputs(scan.frame, points, rows), torch.from_numpy(warped), target, scan.frame,
             torch.from_numpy(points) if self._with_scans else torch.empty(0, 4), torch.from_numpy(rows),
         )
 

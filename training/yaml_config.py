@@ -1,85 +1,19 @@
-"""YAML files into frozen dataclasses: safe, small, every key known, every value of its declared type."""
+"""From a YAML file's values to frozen dataclasses: every key known, every value of its declared type."""
 
 from __future__ import annotations
 
 import difflib
-import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from pasco_core.errors import ConfigError, PascoError
+from pasco_core.yaml_file import parse_yaml
 
-MAX_BYTES = 1_000_000
 T = TypeVar("T")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe subset without aliases, which can make a small file huge, and without repeated keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed here", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no plain text", key_node.start_mark)
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key_node.value!r} stands there twice", key_node.start_mark
-                )
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 reads 1e-4 as text, because it has no dot.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a file.
-
-    Raises:
-        ConfigError: the file is missing, larger than a megabyte, not UTF-8, not YAML or not a mapping.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"Expected {path} to be a readable file, got {error.strerror or error}") from error
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"Expected {path} to be at most {MAX_BYTES} bytes, got more")
-    try:
-        values = parse_yaml(data.decode("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"Expected {path} to be UTF-8 text, got byte {error.start} that is not") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"Expected {path} to hold named settings, got {type(values).__name__}")
-    return values
-
-
-def parse_yaml(text: str, source: str) -> Any:
-    """The value of a YAML text.
-
-    Raises:
-        ConfigError: not YAML of the safe subset, an alias, or a repeated key.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"Expected {source} to be YAML, got {' '.join(str(error).split())}") from error
 
 
 def build(kind: type[T], values: Any, where: str = "") -> T:

@@ -26,7 +26,7 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class _Names(argparse.Action):
+class Names(argparse.Action):
     """``A B`` and ``A,B`` mean the same."""
 
     def __call__(self, parser, namespace, values, option_string=None):
@@ -38,7 +38,7 @@ class _Names(argparse.Action):
 
 def add_sequences_argument(parser: argparse._ActionsContainer, text: str, default: list[str] | None = None) -> None:
     """--sequences: names, apart by blanks or commas."""
-    parser.add_argument("--sequences", nargs="+", action=_Names, default=default, metavar="NAME", help=text)
+    parser.add_argument("--sequences", nargs="+", action=Names, default=default, metavar="NAME", help=text)
 
 
 def add_split_argument(parser: argparse._ActionsContainer, default: str = "all") -> None:

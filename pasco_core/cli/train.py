@@ -7,10 +7,12 @@ import importlib
 import importlib.util
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pasco_core.cli.text import as_json
 from pasco_core.errors import ConfigError
 
 _ACCELERATORS = ("auto", "cpu", "cuda")
@@ -38,11 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--print-config", action="store_true", help="print the whole experiment as YAML, and do nothing else")
     add("--make-features", action="store_true",
         help="fill data.feature_cache with WaffleIron's point features of all frames, and do nothing else")
+    add("--time-loader", action="store_true",
+        help="time how long the items of this training take to make on one core, and do nothing else")
     add("--json", action="store_true", help="print the result as JSON")
     parser.epilog = (
         "examples:\n"
         "  pasco train small --data town\n"
         "  pasco train small --data town --resume\n"
+        "  pasco train small --data town --time-loader\n"
         "  pasco train kitti_360_n2 --data KITTI-360 --devices 4 --set data.workers=6\n"
         "  srun --ntasks-per-node 8 pasco train semantic_kitti_n3 --data kitti --devices 8 --nodes 2 "
         "--set data.features=waffleiron.safetensors"
@@ -50,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the experiment, then print it, make features, or train."""
+    """Read the experiment, then print it, make features, time the loader, or train."""
     _check(args)
     config = _training("config")
     experiment = config.read_experiment(args.experiment, _settings(args))
@@ -60,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     logging.getLogger("training").setLevel(logging.INFO)
     if args.make_features:
         return _make_features(experiment)
+    if args.time_loader:
+        return _time_loader(experiment, args.json)
     return _train(args, experiment)
 
 
@@ -96,6 +103,22 @@ def _make_features(experiment: Any) -> int:
         features.fill_cache(dataset, frames, network, Path(data.feature_cache)), len(frames), "point features"
     ))
     print(f"{made} of {len(frames)} frames made, the others were there")
+    return 0
+
+
+def _time_loader(experiment: Any, json: bool) -> int:
+    import time
+
+    items = _training("data_module").SceneData(experiment).training_items()
+    speed = _training("loader_speed").measure_loader(items, time.process_time)
+    if json:
+        print(as_json(asdict(speed)))
+        return 0
+    print(
+        f"{speed.items} items of {experiment.name}, {speed.views} view(s) each, on one core: "
+        f"median {1e3 * speed.median:.0f} ms, nine of ten below {1e3 * speed.slow:.0f} ms of processor time; "
+        f"{speed.scans / speed.items:.1f} scans read per item"
+    )
     return 0
 
 

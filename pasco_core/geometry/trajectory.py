@@ -7,18 +7,21 @@ from collections import deque
 
 import numpy as np
 
+_RECENT = 50_000_000  # ns
+
 
 class Trajectory:
     """Poses in a fixed frame, added as they are measured. Every method may be called from any thread.
 
     Args:
         memory: seconds of the way that are kept.
-        reach: seconds beyond the newest pose for which the last movement is taken to go on.
+        reach: seconds beyond the newest pose for which the movement of the last 0.05 s is taken to go on.
+        gap: seconds between two poses between which nothing is known.
         jump: seconds by which a time must lie back to mean that the clock was set back: all older poses are forgotten.
     """
 
-    def __init__(self, memory: float = 3.0, reach: float = 0.1, jump: float = 1.0) -> None:
-        self._memory, self._reach, self._jump = (round(seconds * 1e9) for seconds in (memory, reach, jump))
+    def __init__(self, memory: float = 3.0, reach: float = 0.1, gap: float = 0.5, jump: float = 1.0) -> None:
+        self._memory, self._reach, self._gap, self._jump = (round(s * 1e9) for s in (memory, reach, gap, jump))
         self._known: deque[tuple[int, np.ndarray]] = deque(maxlen=4096)
         self._lock = threading.Lock()
 
@@ -49,10 +52,17 @@ class Trajectory:
         if len(known) < 2 or times.min() < known[0][0] or times.max() > known[-1][0] + self._reach:
             return None
         stamps = np.array([time for time, _ in known], np.int64)
-        before = np.clip(np.searchsorted(stamps, times, "right") - 1, 0, len(known) - 2)
-        used, segment = np.unique(before, return_inverse=True)
-        starts, ends = (np.stack([known[i + step][1] for i in used]) for step in (0, 1))
-        share = (times - stamps[before]) / (stamps[before + 1] - stamps[before])
+        before = np.searchsorted(stamps, times, "right") - 1
+        after = np.minimum(before + 1, len(known) - 1)
+        # Beyond the last pose; not by the last two alone, whose noise would grow with the time between them.
+        recent = max(int(np.searchsorted(stamps, stamps[-1] - _RECENT, "right")) - 1, 0)
+        before = np.where(before == after, min(recent, len(known) - 2), before)
+        used, segment = np.unique(np.stack([before, after]), axis=1, return_inverse=True)
+        if (stamps[used[1]] - stamps[used[0]] > self._gap).any():
+            return None
+        starts, ends = (np.stack([known[i][1] for i in row]) for row in used)
+        segment = segment.reshape(-1)
+        share = (times - stamps[before]) / (stamps[after] - stamps[before])
         return starts[segment] @ screw_power(rigid_inverse(starts) @ ends, segment, share)
 
 

@@ -30,8 +30,10 @@ class CameraView:
 
     def overlay(self) -> Any:
         """The scene drawn into the first image, under the image's own stamp and frame."""
-        image = self._images[0]
-        return image_message(self._types, draw_overlay(self._scene, image, self._hits(0)), image)
+        image, types = self._images[0], self._types
+        sec, nanosec = divmod(image.stamp, 1_000_000_000)
+        header = types.Header(stamp=types.Time(sec=sec, nanosec=nanosec), frame_id=image.frame)
+        return image_message(types, draw_overlay(self._scene, image, self._hits(0)), header)
 
     def colours(self) -> tuple[np.ndarray, np.ndarray]:
         """Flat indices (M,) of the voxels that cameras see, ascending, and their colours (M, 3) uint8."""
@@ -44,9 +46,7 @@ class CameraView:
         return self._found[number]
 
 
-def image_message(types: Any, rgb: np.ndarray, image: PosedImage) -> Any:
-    """A sensor_msgs/Image in rgb8 of a picture (H, W, 3) uint8, under stamp and frame of another."""
-    sec, nanosec = divmod(image.stamp, 1_000_000_000)
-    header = types.Header(stamp=types.Time(sec=sec, nanosec=nanosec), frame_id=image.frame)
+def image_message(types: Any, rgb: np.ndarray, header: Any) -> Any:
+    """A sensor_msgs/Image in rgb8 of a picture (H, W, 3) uint8."""
     return types.Image(header=header, height=rgb.shape[0], width=rgb.shape[1], encoding="rgb8", is_bigendian=0,
                        step=3 * rgb.shape[1], data=rgb.tobytes())

@@ -25,7 +25,7 @@ def scene_from_messages(voxels: Any, segments: Any) -> ScenePrediction:
         DataError: a layer is missing or broken, or the classes are of no known label set.
     """
     grid = grid_of(voxels)
-    labels = _labels(voxels)
+    labels = labels_of(voxels)
     semantics, _ = layer_values(voxels, "semantics")
     panoptic, unknown_segment = layer_values(voxels, "instance")
     uncertainty, unknown = layer_values(voxels, "uncertainty")
@@ -47,7 +47,12 @@ def scene_from_messages(voxels: Any, segments: Any) -> ScenePrediction:
     )
 
 
-def _labels(voxels: Any) -> LabelSet:
+def labels_of(voxels: Any) -> LabelSet:
+    """The label set whose classes a VoxelGrid names.
+
+    Raises:
+        DataError: they are of none that is known.
+    """
     labels = label_set_for(len(voxels.class_names))
     if tuple(voxels.class_names) != labels.class_names:
         raise DataError(f"Expected the classes to be those of {labels.name}, got {list(voxels.class_names)}")

@@ -22,6 +22,7 @@ from pasco_core.replay.truth import CloudTruth, TruthFinder
 from pasco_core.stream.frame_resolver import FrameResolver
 from pasco_core.stream.header_checks import StampOrder, check_header, stamp_ns
 from pasco_core.stream.outcomes import Outcome, Verdict
+from pasco_core.stream.stamped_transform import insert_stamped
 
 _NANO = 1_000_000_000
 _HOLD = _NANO // 10  # what belongs to a cloud is recorded at most so much later
@@ -160,12 +161,8 @@ class CloudStream:
 
     def _take_transforms(self, message: Any, static: bool) -> None:
         for stamped in message.transforms:
-            move, turn = stamped.transform.translation, stamped.transform.rotation
             try:
-                self._tree.insert(
-                    stamped.header.frame_id, stamped.child_frame_id, stamp_ns(stamped.header.stamp),
-                    (move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w), static,
-                )
+                insert_stamped(self._tree, stamped, static)
             except TransformError:
                 continue  # the node refuses it, too; a cloud that needs it says so
 

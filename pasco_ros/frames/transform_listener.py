@@ -15,6 +15,7 @@ from rclpy.node import Node
 from pasco_core.errors import ConfigError, TransformError
 from pasco_core.geometry.transform_tree import PAST, TransformTree
 from pasco_core.stream.header_checks import stamp_ns
+from pasco_core.stream.stamped_transform import insert_stamped
 from pasco_ros import qos
 from pasco_ros.outputs.publishers import QosEvents
 from pasco_ros.reporting.health import TransformCounts
@@ -92,13 +93,10 @@ class TransformListener:
 
     def _insert(self, transform: Any, static: bool) -> None:
         self.counts.received += 1
-        parent, child = transform.header.frame_id, transform.child_frame_id
+        child = transform.child_frame_id
         stamp, before = stamp_ns(transform.header.stamp), self.tree.parent_of(child)
-        move, turn = transform.transform.translation, transform.transform.rotation
         try:
-            kept = self.tree.insert(
-                parent, child, stamp, (move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w), static
-            )
+            kept = insert_stamped(self.tree, transform, static)
         except TransformError as error:
             self.counts.refused += 1
             self._tell(child, error.reason, f"Refused on {'/tf_static' if static else '/tf'}: {error}")

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from pasco_core.data.frame import UNKNOWN
-from pasco_core.data.label_set import LabelSet, label_set_for
 from pasco_core.data.voxel_message import layer_values
-from pasco_core.errors import DataError
 from pasco_core.fusion import FusedScene, Observation, SeenThing
 from pasco_core.geometry import VoxelGrid
 from pasco_core.geometry.poses import rigid_matrix
+from pasco_core.messages.scene_reader import labels_of
 from pasco_core.prediction import ScenePrediction, Segment
 
 
@@ -25,7 +24,7 @@ def observation_of(voxels: Any, segments: Any | None) -> tuple[Observation, np.n
     Raises:
         DataError: a layer is missing or broken, the classes are of no known label set, or the pose is no pose.
     """
-    labels = _labels(voxels)
+    labels = labels_of(voxels)
     shape = (int(voxels.size_x), int(voxels.size_y), int(voxels.size_z))
     grid = VoxelGrid((0.0, 0.0, 0.0), round(float(voxels.voxel_size), 6), shape)
     semantics, _ = layer_values(voxels, "semantics")
@@ -80,10 +79,3 @@ def _with_no_object(evidence: np.ndarray) -> np.ndarray:
     """Probabilities (classes + 1,) of a track's class; that it is no object is out of the question by now."""
     shares = np.exp(evidence - evidence.max())
     return np.append(shares / shares.sum(), 0.0).astype(np.float32)
-
-
-def _labels(voxels: Any) -> LabelSet:
-    labels = label_set_for(len(voxels.class_names))
-    if tuple(voxels.class_names) != labels.class_names:
-        raise DataError(f"Expected the classes to be those of {labels.name}, got {list(voxels.class_names)}")
-    return labels

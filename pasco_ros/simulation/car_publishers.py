@@ -13,7 +13,9 @@ from std_msgs.msg import Header
 
 from pasco_core.data.simulation.drive import FRAME_RATE
 from pasco_core.errors import ConfigError
+from pasco_core.messages.camera_view import image_message
 from pasco_ros import qos
+from pasco_ros.outputs.messages import TYPES
 from pasco_ros.simulation import sensor_messages as messages
 from pasco_ros.simulation.car import Car, CarFrame, camera_mount, kitti_lidar_mount
 from pasco_ros.simulation.settings import SimulationSettings
@@ -83,6 +85,6 @@ class CarPublishers:
             height, width, _ = frame.image.shape
             header = Header(frame_id=CAMERA, stamp=stamp)
             self._info.publish(messages.camera_info_message(width, height, header))
-            self._image.publish(messages.image_message(frame.image, header))
+            self._image.publish(image_message(TYPES, frame.image, header))
         if self._truth is not None and frame.truth is not None:
             self._truth.publish(messages.truth_message(frame.truth, Header(frame_id=TRUTH, stamp=stamp)))

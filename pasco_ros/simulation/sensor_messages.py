@@ -16,7 +16,7 @@ from geometry_msgs.msg import (
 )
 from nav_msgs.msg import Odometry
 from pasco.msg import VoxelGrid, VoxelLayer
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
 from pasco_core.data.frame import VoxelTruth
@@ -45,12 +45,6 @@ def scan_message(scan: LabelledScan, header: Header, timed: bool) -> PointCloud2
     if timed:
         points["time"] = scan.times
     return structured_cloud_message(points, header)
-
-
-def image_message(rgb: np.ndarray, header: Header) -> Image:
-    """An image (H, W, 3) uint8 as rgb8."""
-    height, width, _ = rgb.shape
-    return Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width, data=rgb.tobytes())
 
 
 def camera_info_message(width: int, height: int, header: Header) -> CameraInfo:

@@ -19,7 +19,7 @@ def figures(tmp_path_factory):
 
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
-        options = ["--network", "small", "--no-convolution", "--no-metrics", "--repeats", "1", "--json"]
+        options = ["--network", "small", "--no-convolution", "--no-metrics", "--no-replay", "--repeats", "1", "--json"]
         assert main(["bench", *options]) == 0
     return json.loads(text.getvalue())
 

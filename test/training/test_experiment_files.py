@@ -10,9 +10,10 @@ from pasco_core.cli import train as train_command
 from pasco_core.errors import ConfigError
 from pasco_core.systems.pasco.losses import LossConfig
 from pasco_core.systems.pasco.voxel_selection import VoxelLimits
+from pasco_core.yaml_file import MAX_BYTES, parse_yaml
 from training.config import RECIPES, Experiment, ScheduleConfig, read_experiment
 from training.schedule import learning_rate_factor
-from training.yaml_config import MAX_BYTES, differences, dump, parse_yaml
+from training.yaml_config import differences, dump
 
 
 def error_of(values: dict) -> str:
@@ -59,6 +60,7 @@ def test_the_small_recipe_is_corrected_and_an_ensemble():
     experiment = read_experiment("small")
     assert experiment.network.n_subnets == 2
     assert experiment.losses == LossConfig()
+    assert experiment.losses.unknown_as_empty > 0
     assert not experiment.targets.swapped_coarse_empty
 
 

@@ -14,10 +14,10 @@ from toy_scenes import ToyScenes, tiny_experiment
 
 from pasco_core.checkpoints import load_checkpoint
 from pasco_core.errors import CheckpointError, ConfigError
+from pasco_core.yaml_file import read_yaml
 from training.checkpoints import LAST, SafeCheckpointIO, read_training_checkpoint
 from training.config import Experiment
 from training.fit import Machine, fit
-from training.yaml_config import read_yaml
 
 SCRIPT = Path(__file__).with_name("resume_script.py")
 

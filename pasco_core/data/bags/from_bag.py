@@ -14,7 +14,7 @@ from pasco_core.data.bags import sequence_messages as ours
 from pasco_core.data.bags.image_pairing import ImagePairing
 from pasco_core.data.bags.reader import BagReader, find_cloud_topic, listed, require_topic
 from pasco_core.data.bags.to_bag import FRAMES_KEY, MAX_FRAMES, SEQUENCE_KEY, numbers_of
-from pasco_core.data.bags.track import Track, calibration_of, filled_poses, stamp_of
+from pasco_core.data.bags.track import Track, calibration_of, filled_poses
 from pasco_core.data.bags.voxel_truth_files import write_truth
 from pasco_core.data.cloud_message import check_cloud, decode_cloud
 from pasco_core.data.datasets.calibration import Calibration, write_poses, write_times
@@ -23,6 +23,7 @@ from pasco_core.data.image_message import decode_compressed, decode_image
 from pasco_core.data.intensity import IntensityScale
 from pasco_core.data.simulation.writers.files import write_array, write_png
 from pasco_core.errors import CloudError, DataError
+from pasco_core.stream.header_checks import stamp_ns
 
 NEAREST = 0.1
 """Metres; points of a foreign cloud nearer to the sensor are left out: drivers write missing returns as 0, 0, 0."""
@@ -109,12 +110,12 @@ class BagToSequence:
             if name == self.topic:
                 yield self._take_cloud(message, time, images)
             elif name == self.image_topic:
-                images.image(stamp_of(message.header), message)
+                images.image(stamp_ns(message.header.stamp), message)
             elif kind == ours.TF_TYPE:
                 self._track.add_transforms(message, static=name.endswith("tf_static"))
             elif kind == ours.INFO_TYPE:
                 self._cameras[name] = message
-            elif (frame := self._by_stamp.get(stamp_of(message.header))) is not None:
+            elif (frame := self._by_stamp.get(stamp_ns(message.header.stamp))) is not None:
                 write_truth(self.root, frame, message)
                 self.written.truths += 1
         images.end()
@@ -146,7 +147,7 @@ class BagToSequence:
         return [*tables, *(name for name in (self.topic, self.image_topic, self._truth_topic) if name)]
 
     def _take_cloud(self, message: Any, time: int, images: ImagePairing) -> Frame:
-        stamp = stamp_of(message.header)
+        stamp = stamp_ns(message.header.stamp)
         frame = Frame(self.sequence, self._number(len(self._times)))
         self._write_scan(frame, message, time)
         self._times.append(stamp)

@@ -11,17 +11,14 @@ from pasco_core.data.datasets.calibration import Calibration
 from pasco_core.errors import TransformError
 from pasco_core.geometry.poses import quaternion_of, rigid_matrix, slerp
 from pasco_core.geometry.transform_tree import FUTURE, TransformTree
+from pasco_core.stream.header_checks import stamp_ns
+from pasco_core.stream.stamped_transform import insert_stamped
 
 REACH = 100_000_000
 """Nanoseconds before the first and after the last transform for which these are taken to hold."""
 
 _WINDOW = 30.0
 _WAITING = 1000
-
-
-def stamp_of(header: Any) -> int:
-    """A header's time in ns."""
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
 class Track:
@@ -44,12 +41,8 @@ class Track:
     def add_transforms(self, message: Any, static: bool) -> None:
         """Take in a tf2_msgs/msg/TFMessage."""
         for stamped in message.transforms:
-            move, turn = stamped.transform.translation, stamped.transform.rotation
             try:
-                self._tree.insert(
-                    stamped.header.frame_id, stamped.child_frame_id, stamp_of(stamped.header), (move.x, move.y, move.z),
-                    (turn.x, turn.y, turn.z, turn.w), static,
-                )
+                insert_stamped(self._tree, stamped, static)
             except TransformError:
                 self.ignored += 1
         self._settle(final=False)
@@ -57,7 +50,7 @@ class Track:
     def add_cloud(self, header: Any) -> None:
         """A cloud whose pose is wanted."""
         self.frame_id = header.frame_id
-        self._waiting.append((len(self.poses), stamp_of(header)))
+        self._waiting.append((len(self.poses), stamp_ns(header.stamp)))
         self.poses.append(None)
         self._settle(final=len(self._waiting) > _WAITING)
 
