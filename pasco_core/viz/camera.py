@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pasco_core.errors import ConfigError
+from pasco_core.geometry import KITTI_GRID, VoxelGrid
+
+_KITTI_EDGE = KITTI_GRID.shape[0] * KITTI_GRID.voxel_size
+_WIDE = 1.6  # width over height below which the view is widened, so that nothing is cut off at the sides
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,12 @@ class Camera:
         return Camera(self.position, self.target, self.width * factor, self.height * factor, self.vertical_fov)
 
 
-def chase_camera(width: int = 960, height: int = 600) -> Camera:
-    """The view of the published figures: behind and above the car, over the whole KITTI grid."""
-    return Camera(position=(-21.0, 0.0, 22.0), target=(19.5, 0.0, -4.5), width=width, height=height, vertical_fov=42.0)
+def chase_camera(width: int = 960, height: int = 600, grid: VoxelGrid = KITTI_GRID) -> Camera:
+    """The view of the published figures: behind and above the car, over the whole grid, however wide the picture."""
+    size = max(grid.shape[0], grid.shape[1]) * grid.voxel_size / _KITTI_EDGE
+    x, y = grid.origin[0], (grid.origin[1] + grid.upper[1]) / 2.0
+    slope = np.tan(np.radians(21.0)) * max(1.0, _WIDE * height / width)
+    return Camera(
+        position=(x - 21.0 * size, y, 22.0 * size), target=(x + 19.5 * size, y, -4.5 * size), width=width,
+        height=height, vertical_fov=float(np.degrees(2.0 * np.arctan(slope))),
+    )

@@ -46,9 +46,11 @@ def draw_text(
     size: int,
     fill: Colour = INK,
     anchor: str = "ls",
+    halo: Colour | None = None,
 ) -> None:
-    """One line of text; ``anchor`` is Pillow's (default: left end of the baseline)."""
-    draw.text(position, plain_text(text), fill=fill, font=font(size), anchor=anchor)
+    """One line of text; ``anchor`` is Pillow's (default: left end of the baseline), ``halo`` the letters' rim."""
+    rim = 0 if halo is None else max(2, size // 6)
+    draw.text(position, plain_text(text), fill=fill, font=font(size), anchor=anchor, stroke_width=rim, stroke_fill=halo)
 
 
 def shorten(text: str, size: int, width: float) -> str:
@@ -79,16 +81,43 @@ def draw_swatches(
     size: int = 17,
 ) -> None:
     """A legend: colour, name and a faint remark per entry, in as many columns as fit ``width``, row by row."""
-    if not entries:
-        return
-    widest = max(text_width(name, size) + text_width(remark, size) for name, remark, _ in entries) + 3.2 * size
-    columns = max(1, min(len(entries), int(width // widest)))
+    columns, widest = _columns(entries, width, size)
     for i, (name, remark, colour) in enumerate(entries):
         x = corner[0] + (i % columns) * widest
         base = corner[1] + (i // columns) * 1.5 * size + size
         draw.rectangle((x, base - 0.86 * size, x + 0.92 * size, base + 0.06 * size), fill=colour, outline=FAINT_INK)
         draw_text(draw, (x + 1.35 * size, base), name, size)
         draw_text(draw, (x + 1.7 * size + text_width(name, size), base), remark, size, FAINT_INK)
+
+
+def fitting_swatches(
+    entries: Sequence[tuple[str, str, Colour]], width: float, height: float, size: int = 17
+) -> tuple[list[tuple[str, str, Colour]], int]:
+    """A legend for ``draw_swatches`` that fits ``width`` and ``height``: entries and font size.
+
+    First the font shrinks a little, then the remarks go, then the font shrinks further; at last what is too much is
+    counted.
+    """
+    plain = [(name, "", colour) for name, _, colour in entries]
+    smallest = max(9, size // 2)
+    tries = [(list(entries), size - i) for i in range(size // 4 + 1)] + [(plain, i) for i in range(size, smallest, -1)]
+    for chosen, at in tries:
+        if len(chosen) <= _room(chosen, width, height, at):
+            return chosen, at
+    room = max(_room(plain, width, height, smallest), 1)
+    return ([*plain[: room - 1], (f"and {len(plain) - room + 1} more", "", (255, 255, 255))], smallest)
+
+
+def _room(entries: Sequence[tuple[str, str, Colour]], width: float, height: float, size: int) -> int:
+    """How many swatches fit."""
+    return _columns(entries, width, size)[0] * int(height // (1.5 * size))
+
+
+def _columns(entries: Sequence[tuple[str, str, Colour]], width: float, size: int) -> tuple[int, float]:
+    """Number and width of the columns of a legend."""
+    widest = max((text_width(name, size) + text_width(remark, size) for name, remark, _ in entries), default=0.0)
+    column = widest + 3.2 * size
+    return max(1, min(max(len(entries), 1), int(width // column))), column
 
 
 def draw_colour_bar(

@@ -18,13 +18,17 @@ _OPACITY = 0.5
 _HOLE = (5, 5)  # rays; smaller holes in an instance get no line around them
 
 
-class _Eye:
+class ImageEye:
     """A posed camera as ``cast_voxels`` asks for it, with the pixels that it has rays for."""
 
     def __init__(self, image: PosedImage) -> None:
         self._rays = image.camera.ray_table
         self._turn = image.pose[:3, :3]
-        x, y, z = image.pose[:3, 3].tolist()
+        camera, place = image.camera, image.pose[:3, 3]
+        if camera.shift is not None:  # the image's rays start beside the origin of the optical frame
+            turn = np.eye(3) if camera.turn is None else camera.turn
+            place = place - self._turn @ turn.T @ camera.shift
+        x, y, z = place.tolist()
         self.position = (x, y, z)
         self.height, self.width = self._rays.shape[:2]
 
@@ -36,7 +40,7 @@ class _Eye:
 def visible_voxels(scene: ScenePrediction, image: PosedImage) -> VoxelHits:
     """The nearest occupied voxel that every ``RAY_STRIDE``-th pixel of an image sees."""
     occupied = (scene.semantics != 0) & (scene.semantics != UNKNOWN_CLASS)
-    return cast_voxels(occupied, scene.grid, _Eye(image))
+    return cast_voxels(occupied, scene.grid, ImageEye(image))
 
 
 def draw_overlay(scene: ScenePrediction, image: PosedImage, hits: VoxelHits, opacity: float = _OPACITY) -> np.ndarray:
@@ -61,9 +65,24 @@ def draw_overlay(scene: ScenePrediction, image: PosedImage, hits: VoxelHits, opa
     line = _border(number)
     colours[line] = instance_colours(_largest_around(number)[line])
     weight[line] = 1.0
-    colours, weight = (_enlarged(values, image.rgb.shape) for values in (colours, weight))
-    mixed = image.rgb * (1.0 - weight[..., None]) + colours * weight[..., None]
-    return np.rint(mixed).astype(np.uint8)
+    return _mixed(image, colours, weight)
+
+
+def tint_image(
+    image: PosedImage, hits: VoxelHits, colours: np.ndarray, shown: np.ndarray, opacity: float = _OPACITY
+) -> np.ndarray:
+    """The picture (height, width, 3) uint8, tinted where some voxels are seen in it.
+
+    Args:
+        image: the picture.
+        hits: what ``visible_voxels`` returned for it.
+        colours: (voxels of the grid, 3) uint8, or the same with the grid's three axes.
+        shown: which voxels tint it: bool, flat or with the grid's axes.
+        opacity: of the tint, 0 to 1.
+    """
+    flat = np.where(hits.voxel >= 0, hits.voxel, 0)
+    tinted = (hits.voxel >= 0) & shown.reshape(-1)[flat]
+    return _mixed(image, colours.reshape(-1, 3)[flat], np.where(tinted, np.float32(opacity), np.float32(0.0)))
 
 
 def camera_colours(images: Sequence[PosedImage], hits: Sequence[VoxelHits]) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +104,13 @@ def camera_colours(images: Sequence[PosedImage], hits: Sequence[VoxelHits]) -> t
     values = np.concatenate(pixels)
     means = [np.bincount(row, values[:, channel], len(found)) / count for channel in range(3)]
     return found, np.rint(np.stack(means, axis=-1)).astype(np.uint8)
+
+
+def _mixed(image: PosedImage, colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The picture with colours of every ``RAY_STRIDE``-th pixel laid over it, each with its weight 0 to 1."""
+    colours, weight = (_enlarged(values, image.rgb.shape) for values in (colours, weight))
+    mixed = image.rgb * (1.0 - weight[..., None]) + colours * weight[..., None]
+    return np.rint(mixed).astype(np.uint8)
 
 
 def _border(number: np.ndarray) -> np.ndarray:

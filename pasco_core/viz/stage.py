@@ -7,34 +7,101 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
+from pasco_core.data.frame import UNKNOWN
 from pasco_core.geometry import VoxelGrid
 from pasco_core.viz.camera import Camera
 from pasco_core.viz.canvas import Colour, draw_text
 
 SENSOR_HEIGHT = 1.73  # metres of the LiDAR above the road on the KITTI car
 # The KITTI car around its sensor: x from bumper to bumper, half width, z of wheel line, shoulder and roof.
-_REAR, _FRONT, _HALF_WIDTH = -1.9, 2.6, 0.9
+REAR, FRONT, HALF_WIDTH = -1.9, 2.6, 0.9
 _BELLY, _SHOULDER, _ROOF = -1.5, -0.85, -0.28
 _TICK_METRES = 10.0
+NIGHT_INK = (150, 160, 172)
+UNKNOWN_COLOURS = np.array([(226, 228, 232), (205, 209, 215)], np.uint8)
+"""The stripes of ground of which nothing is known."""
 
 
-def backdrop(grid: VoxelGrid, camera: Camera, supersample: int, colour: Colour, ink: Colour) -> np.ndarray:
-    """(H * supersample, W * supersample, 3) uint8: the grid's outline on the road, a line and number per 10 m ahead."""
+def backdrop(
+    grid: VoxelGrid, camera: Camera, supersample: int, colour: Colour, ink: Colour, unknown: np.ndarray | None = None
+) -> np.ndarray:
+    """The ground before anything stands on it: the grid's outline on the road, a line per 10 m ahead.
+
+    Args:
+        grid: what is completed.
+        camera: the point of view.
+        supersample: drawn pixels per pixel along each axis.
+        colour: of the ground.
+        ink: of the outline.
+        unknown: bool (X, Y), the columns of which nothing is known; they are hatched.
+
+    Returns:
+        (H * supersample, W * supersample, 3) uint8.
+    """
     fine = camera.scaled(supersample)
     image = Image.new("RGB", (fine.width, fine.height), colour)
+    if unknown is not None and unknown.any():
+        image = Image.fromarray(_hatched_ground(np.array(image), unknown, grid, fine))
     draw = ImageDraw.Draw(image)
     (x0, y0, _), (x1, y1, _) = grid.origin, grid.upper
     z = -SENSOR_HEIGHT
     faint = tuple(round(0.72 * c + 0.28 * i) for c, i in zip(colour, ink, strict=True))
-    ticks = [x for x in np.arange(np.ceil(x0 / _TICK_METRES), x1 / _TICK_METRES) * _TICK_METRES if x > x0]
-    for x in ticks:
+    for x in distances(grid):
         _line(draw, fine, [(x, y0, z), (x, y1, z)], faint, supersample)
     _line(draw, fine, [(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z), (x0, y0, z)], ink, supersample)
-    for x in ticks:
-        pixel = fine.project(np.array([[x, y0 - 0.6, z]]))[0][0]
-        if np.isfinite(pixel).all():
-            draw_text(draw, tuple(pixel), f"{x:.0f} m", 15 * supersample, ink, anchor="lm")
     return np.asarray(image)
+
+
+def draw_marks(image: np.ndarray, grid: VoxelGrid, camera: Camera) -> np.ndarray:
+    """``image`` (H, W, 3) with what must not be covered: the distances at the right border, and the own car."""
+    dark = bool(image[0, 0].sum() < 384)
+    ink, halo = (NIGHT_INK, (22, 26, 33)) if dark else ((70, 76, 86), (250, 250, 252))
+    canvas = Image.fromarray(image)
+    draw = ImageDraw.Draw(canvas)
+    size = max(11, round(camera.height / 37))
+    for x in distances(grid):
+        along = np.linspace(grid.origin[1] - 0.4, grid.upper[1], 80)
+        pixels, _ = camera.project(np.column_stack([np.full(80, x), along, np.full(80, -SENSOR_HEIGHT)]))
+        inside = (pixels[:, 0] < camera.width - 3.2 * size) & (pixels[:, 1] > size)
+        inside &= pixels[:, 1] < camera.height - size
+        if inside.any():
+            at = pixels[inside][0]
+            draw_text(draw, (at[0], at[1]), f"{x:.0f} m", size, ink, "lm", halo)
+    return draw_own_car(np.asarray(canvas), camera)
+
+
+def distances(grid: VoxelGrid) -> list[float]:
+    """Metres ahead, and behind, at which a line is drawn."""
+    low, high = grid.origin[0] / _TICK_METRES, grid.upper[0] / _TICK_METRES
+    return [float(x) * _TICK_METRES for x in np.arange(np.ceil(low), high) if x > low]
+
+
+def unknown_columns(semantics: np.ndarray) -> np.ndarray | None:
+    """Bool (X, Y): columns without anything in them of which most is unknown; None where everything is known."""
+    unknown = semantics == UNKNOWN
+    if not unknown.any():
+        return None
+    return ~((semantics != 0) & ~unknown).any(axis=2) & (2 * unknown.sum(axis=2) > semantics.shape[2])
+
+
+def hatch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) uint8 of unknown ground at places (...) in metres: stripes one metre wide."""
+    return UNKNOWN_COLOURS[np.floor((x + y) / 1.4).astype(np.int64) % 2]
+
+
+def _hatched_ground(image: np.ndarray, unknown: np.ndarray, grid: VoxelGrid, camera: Camera) -> np.ndarray:
+    """The picture with the unknown columns hatched where its pixels look at the road."""
+    rays = camera.ray_directions()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(rays[..., 2] < 0, (-SENSOR_HEIGHT - camera.position[2]) / rays[..., 2], np.nan)
+        x, y = (camera.position[axis] + reach * rays[..., axis] for axis in (0, 1))
+        i, j = ((value - low) / grid.voxel_size for value, low in ((x, grid.origin[0]), (y, grid.origin[1])))
+        inside = (i >= 0) & (i < grid.shape[0]) & (j >= 0) & (j < grid.shape[1])
+    rows, columns = np.nonzero(inside)
+    blind = unknown[i[rows, columns].astype(np.int64), j[rows, columns].astype(np.int64)]
+    rows, columns = rows[blind], columns[blind]
+    image[rows, columns] = hatch(x[rows, columns], y[rows, columns])
+    return image
 
 
 def draw_own_car(image: np.ndarray, camera: Camera) -> np.ndarray:
@@ -51,8 +118,8 @@ def _own_car(camera: Camera) -> Image.Image:
     fine = camera.scaled(supersample)
     layer = Image.new("RGBA", (fine.width, fine.height), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
-    body = _tapered_box((_REAR, _FRONT), _HALF_WIDTH, (_BELLY, _SHOULDER), (0.05, 0.25), 0.04)
-    cabin = _tapered_box((_REAR + 0.25, _FRONT - 1.0), _HALF_WIDTH - 0.06, (_SHOULDER, _ROOF), (0.45, 0.8), 0.2)
+    body = _tapered_box((REAR, FRONT), HALF_WIDTH, (_BELLY, _SHOULDER), (0.05, 0.25), 0.04)
+    cabin = _tapered_box((REAR + 0.25, FRONT - 1.0), HALF_WIDTH - 0.06, (_SHOULDER, _ROOF), (0.45, 0.8), 0.2)
     sensor = _tapered_box((-0.16, 0.16), 0.16, (_ROOF, 0.12), (0.0, 0.0), 0.0)
     for solid, colour in ((body, (250, 250, 252)), (cabin, (196, 208, 222)), (sensor, (40, 44, 52))):
         _solid(draw, fine, solid, colour, supersample)

@@ -14,6 +14,7 @@ BACKGROUND = (246, 247, 249)
 
 # Light on the sides towards -x, +x, -y, +y, -z, +z: a sun from behind the car on its left.
 _LIGHT = np.array([0.80, 0.62, 0.66, 0.84, 0.45, 1.0], np.float32)
+_DEPTH_SHADE = 0.16  # how much darker the lowest voxels of a map are
 _CREASE_SHADE = 0.55  # how much of the light a face in a tight corner loses
 _SEAM_SHADE = 0.16  # how much darker the seam between two cubes near the camera is
 _SEAM_PIXELS = (5.0, 16.0)  # a cube this wide shows no seam, this wide shows it fully
@@ -81,26 +82,27 @@ def render_voxels(
     return view.picture(np.asarray(palette, np.uint8)[indices.ravel()])
 
 
-def birds_eye(indices: np.ndarray, palette: np.ndarray, scale: int = 2) -> np.ndarray:
+def birds_eye(occupied: np.ndarray, colours: np.ndarray, scale: int = 2, shading: float = 1.0) -> np.ndarray:
     """The highest occupied voxel of every column, seen from above: forward (+x) is up, left (+y) is left.
 
     Args:
-        indices: integers (X, Y, Z), rows of ``palette``, 0 = empty.
-        palette: (K, 3) uint8 RGB.
+        occupied: bool (X, Y, Z).
+        colours: (X * Y * Z, 3) uint8, or the same with the grid's three axes.
         scale: pixels per voxel along each axis.
+        shading: 1: lower voxels are darker; 0: flat colours, whose value can be read off a colour bar.
 
     Returns:
-        (X * scale, Y * scale, 3) uint8; lower voxels are darker.
+        (X * scale, Y * scale, 3) uint8; ``BACKGROUND`` where a column is empty.
     """
     if scale < 1:
         raise ConfigError(f"Expected scale to be at least 1, got {scale}")
-    _check_indices(indices, palette)
-    occupied = indices != 0
-    depth = indices.shape[2]
+    if occupied.ndim != 3 or colours.size != 3 * occupied.size:
+        raise DataError(f"Expected one colour per voxel of {occupied.shape}, got {colours.shape}")
+    depth = occupied.shape[2]
     top = depth - 1 - occupied[:, :, ::-1].argmax(axis=2)
-    index = np.take_along_axis(indices, top[:, :, None], axis=2)[:, :, 0]
-    light = 0.72 + 0.28 * top / max(depth - 1, 1)
-    image = (np.asarray(palette)[index] * light[:, :, None]).astype(np.uint8)
+    colour = np.take_along_axis(colours.reshape(*occupied.shape, 3), top[:, :, None, None], axis=2)[:, :, 0]
+    light = 1.0 - shading * _DEPTH_SHADE * (1.0 - top / max(depth - 1, 1))
+    image = (colour * light[:, :, None]).astype(np.uint8)
     image[~occupied.any(axis=2)] = BACKGROUND
     return image[::-1, ::-1].repeat(scale, axis=0).repeat(scale, axis=1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import ndimage
@@ -31,7 +32,18 @@ class VoxelHits:
     depth: np.ndarray
 
 
-def cast_voxels(occupied: np.ndarray, grid: VoxelGrid, camera: Camera) -> VoxelHits:
+class RayCamera(Protocol):
+    """What is known of a camera: where it stands, in the grid's frame in metres, and where its pixels look."""
+
+    position: tuple[float, float, float]
+    width: int
+    height: int
+
+    def ray_directions(self) -> np.ndarray:
+        """Directions (height, width, 3) float64, a step of 1 goes 1 m deeper; a pixel with NaN sees nothing."""
+
+
+def cast_voxels(occupied: np.ndarray, grid: VoxelGrid, camera: Camera | RayCamera) -> VoxelHits:
     """The voxels of ``occupied`` (bool, ``grid.shape``) that ``camera`` sees, one ray per pixel.
 
     Amanatides and Woo's traversal ("A fast voxel traversal algorithm for ray tracing", 1987), where one step leaves the

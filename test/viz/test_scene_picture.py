@@ -16,24 +16,24 @@ from pasco_core.errors import DataError
 from pasco_core.prediction import ScenePrediction
 from pasco_core.viz import draw_scene, instance_colours, save_scene_picture, scale_colours
 from pasco_core.viz import scene_picture as module
-from pasco_core.viz.scene_picture import _CAPTION, _LEGEND, _MARGIN, _WARNING, PANEL_HEIGHT, PANEL_WIDTH
+from pasco_core.viz.page import WARNING
+from pasco_core.viz.scene_picture import LAYOUT, PANEL_HEIGHT, PANEL_WIDTH
 
 POINTS = street_scan(0)[::7]
+MARGIN, TILE = LAYOUT.margin, LAYOUT.tile[1]
 
 
 def panels(image: np.ndarray) -> list[np.ndarray]:
     """The pictures of the four panels, without captions and legends: cloud, semantics, instances, uncertainty."""
-    tile = _CAPTION + PANEL_HEIGHT + _LEGEND + _MARGIN
-    top = image.shape[0] - 2 * tile + _CAPTION
-    rows, columns = (top, top + tile), (_MARGIN, 2 * _MARGIN + PANEL_WIDTH)
+    top = image.shape[0] - 2 * TILE + LAYOUT.caption
+    rows, columns = (top, top + TILE), (MARGIN, 2 * MARGIN + PANEL_WIDTH)
     return [image[r : r + PANEL_HEIGHT, c : c + PANEL_WIDTH] for r in rows for c in columns]
 
 
 def legend(image: np.ndarray, panel: int) -> np.ndarray:
-    tile = _CAPTION + PANEL_HEIGHT + _LEGEND + _MARGIN
-    bottom = image.shape[0] - (1 - panel // 2) * tile - _MARGIN
-    left = _MARGIN + panel % 2 * (_MARGIN + PANEL_WIDTH)
-    return image[bottom - _LEGEND : bottom, left : left + PANEL_WIDTH]
+    bottom = image.shape[0] - (1 - panel // 2) * TILE - MARGIN
+    left = MARGIN + panel % 2 * (MARGIN + PANEL_WIDTH)
+    return image[bottom - LAYOUT.legend : bottom, left : left + PANEL_WIDTH]
 
 
 def shows(image: np.ndarray, colour: np.ndarray | tuple) -> int:
@@ -58,7 +58,7 @@ def test_the_file_is_a_png_of_the_picture(tmp_path: Path, street: ScenePredictio
     save_scene_picture(tmp_path / "scene.png", POINTS, street, "A street")
     with Image.open(tmp_path / "scene.png") as image:
         assert image.format == "PNG"
-        assert image.size[0] == 2 * PANEL_WIDTH + 3 * _MARGIN == 1980
+        assert image.size[0] == 2 * PANEL_WIDTH + 3 * MARGIN == 1980
         assert image.size[1] > 2 * PANEL_HEIGHT
         assert np.array_equal(np.asarray(image), picture)
 
@@ -133,8 +133,8 @@ def test_voxels_without_any_segment_are_said_to_have_none_and_stay_grey(street: 
 def test_a_note_about_untrained_weights_is_set_off_as_a_warning(street: ScenePrediction, picture: np.ndarray):
     warned = draw_scene(POINTS, street, "A street", ["UNTRAINED RANDOM WEIGHTS: the classes mean nothing"])
     plain = draw_scene(POINTS, street, "A street", ["12 points out of range"])
-    assert shows(warned, _WARNING) > 20000
-    assert shows(plain, _WARNING) == 0
+    assert shows(warned, WARNING) > 20000
+    assert shows(plain, WARNING) == 0
 
 
 def test_notes_of_the_scene_are_shown_once_and_first(street: ScenePrediction, monkeypatch):

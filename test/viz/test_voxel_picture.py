@@ -145,7 +145,7 @@ def test_the_whole_kitti_grid_is_drawn_in_less_than_three_seconds_of_one_core():
 def test_seen_from_above_forward_is_up_and_left_is_left():
     indices = np.zeros((6, 4, 3), np.uint8)
     indices[5, 3, 0], indices[0, 0, 2] = 1, 2
-    image = birds_eye(indices, PALETTE, scale=1)
+    image = birds_eye(indices != 0, PALETTE[indices], scale=1)
     assert image.shape == (6, 4, 3)
     assert image[0, 0].argmax() == 0
     assert image[5, 3].tolist() == [40, 40, 200]
@@ -155,7 +155,7 @@ def test_seen_from_above_forward_is_up_and_left_is_left():
 def test_seen_from_above_the_highest_voxel_wins():
     indices = np.zeros((2, 2, 5), np.uint8)
     indices[0, 0, 1], indices[0, 0, 3] = 1, 2
-    assert birds_eye(indices, PALETTE, scale=3)[3:, 3:].reshape(-1, 3).argmax(axis=1).tolist() == [2] * 9
+    assert birds_eye(indices != 0, PALETTE[indices], scale=3)[3:, 3:].reshape(-1, 3).argmax(axis=1).tolist() == [2] * 9
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_scales_below_one_are_refused():
     with pytest.raises(ConfigError, match="supersample to be at least 1, got 0"):
         render_voxels(np.zeros(GRID.shape, np.uint8), PALETTE, GRID, CAMERA, supersample=0)
     with pytest.raises(ConfigError, match="scale to be at least 1, got 0"):
-        birds_eye(np.zeros(GRID.shape, np.uint8), PALETTE, scale=0)
+        birds_eye(np.zeros(GRID.shape, bool), np.zeros((*GRID.shape, 3), np.uint8), scale=0)

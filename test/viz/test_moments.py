@@ -1,0 +1,285 @@
+"""What a path is: scenes, scans, folders, datasets and bags, each read as far as it is shown."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pasco_core.data.frame import VoxelTruth
+from pasco_core.data.label_set import SEMANTIC_KITTI
+from pasco_core.errors import ConfigError, DataError
+from pasco_core.geometry import VoxelGrid
+from pasco_core.prediction import ScenePrediction, Segment
+from pasco_core.prediction_file import save_prediction
+from pasco_core.viz.moments import Wanted, open_moments, true_scene
+from pasco_core.viz.recording import write_recording
+from pasco_core.viz.window import show_moment
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "datasets"))
+from dataset_trees import TR, write_semantic_kitti
+
+GRID = VoxelGrid((0.0, -0.8, -0.4), 0.2, (16, 8, 4))
+
+
+def small_scene() -> ScenePrediction:
+    """A car of 6 voxels on a road of 128."""
+    semantics, panoptic = np.zeros(GRID.shape, np.uint8), np.zeros(GRID.shape, np.int32)
+    semantics[:, :, 0], panoptic[:, :, 0] = 9, 1
+    semantics[4:7, 2:4, 1], panoptic[4:7, 2:4, 1] = 1, 2
+    voxels = np.flatnonzero(semantics)
+    probabilities = np.full((len(voxels), 20), 0.05, np.float32)
+    sure = np.zeros(21, np.float32)
+    return ScenePrediction(
+        GRID, SEMANTIC_KITTI, semantics, panoptic, [Segment(1, 9, False, 0.75, sure, 0, 128),
+        Segment(2, 1, True, 0.5, sure, 1, 6)], np.full(GRID.shape, 0.25, np.float32), np.ones(GRID.shape, np.float32),
+        voxels, probabilities,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_semantic_kitti(tmp_path_factory.mktemp("data") / "kitti", ("00", "08"), n_scans=6)
+    images = root / "sequences" / "08" / "image_2"
+    images.mkdir()
+    for number in range(6):
+        Image.new("RGB", (320, 120), (number, 100, 200)).save(images / f"{number:06d}.png")
+    return root
+
+
+def all_of(path: Path, wanted: Wanted | None = None, **options) -> list:
+    moments = open_moments(path, wanted or Wanted(), **options)
+    return list(moments.take(range(moments.count)))
+
+
+def test_a_scene_file_is_one_moment_with_the_scan_that_is_named(tmp_path: Path):
+    folder = tmp_path / "000007"
+    folder.mkdir()
+    save_prediction(folder / "scene.npz", small_scene())
+    np.ones((5, 4), "<f4").tofile(tmp_path / "scan.bin")
+    (alone,) = all_of(folder / "scene.npz")
+    assert (alone.name, alone.points) == ("000007", None)
+    assert np.array_equal(alone.scene.semantics, small_scene().semantics)
+    (both,) = all_of(folder / "scene.npz", scan=tmp_path / "scan.bin")
+    assert both.points.shape == (5, 4)
+
+
+def test_a_folder_holds_scans_or_scenes_in_the_order_of_their_names(tmp_path: Path):
+    for number in (2, 0, 1):
+        np.full((number + 1, 4), 1, "<f4").tofile(tmp_path / f"{number}.bin")
+    assert [(m.name, len(m.points)) for m in all_of(tmp_path)] == [("0.bin", 1), ("1.bin", 2), ("2.bin", 3)]
+    for name in ("b", "a"):
+        (tmp_path / "infer" / name).mkdir(parents=True)
+        save_prediction(tmp_path / "infer" / name / "scene.npz", small_scene())
+    assert [m.name for m in all_of(tmp_path / "infer")] == ["a", "b"]
+
+
+def test_a_folder_with_both_or_neither_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match=r"either scenes \(\.npz\) or scans .*, got neither"):
+        all_of(tmp_path)
+    np.ones((1, 4), "<f4").tofile(tmp_path / "a.bin")
+    save_prediction(tmp_path / "a.npz", small_scene())
+    with pytest.raises(DataError, match="got both"):
+        all_of(tmp_path)
+
+
+def test_a_sequence_of_a_dataset_shows_its_truth_with_unknown_voxels_unknown(dataset: Path):
+    first, second = all_of(dataset, sequence="08")
+    assert (first.name, second.name, first.is_truth) == ("08/000000", "08/000005", True)
+    assert len(first.points) == 20
+    assert (first.scene.semantics[200:] == 255).all()
+    assert (first.scene.semantics[20:23, 110:112, 6:8] == 1).all()
+    assert first.image is None
+
+
+def test_scans_without_truth_are_shown_where_only_the_input_is_wanted(dataset: Path):
+    moments = all_of(dataset, Wanted(scene=False), sequence="08")
+    assert len(moments) == 6
+    assert all(moment.scene is None for moment in moments)
+
+
+def test_predictions_take_the_place_of_the_truth(dataset: Path, tmp_path: Path):
+    (tmp_path / "08").mkdir()
+    save_prediction(tmp_path / "08" / "000003.npz", small_scene())
+    (moment,) = all_of(dataset, sequence="08", predictions=tmp_path)
+    assert (moment.name, moment.is_truth, moment.grid) == ("08/000003", False, GRID)
+    with pytest.raises(DataError, match=r"00 to hold predictions of the dataset's scans, NUMBER\.npz, got none"):
+        all_of(dataset, sequence="00", predictions=tmp_path)
+
+
+def test_an_image_is_posed_as_the_calibration_says(dataset: Path):
+    image = all_of(dataset, Wanted(scene=False, image=True), sequence="08")[4].image
+    assert image.rgb[0, 0].tolist() == [4, 100, 200]
+    point = np.array([[12.0, 2.0, -1.0]])
+    camera = TR[:, :3] @ point[0] + TR[:, 3]
+    u, v, w = np.array([[700, 0, 600, 45], [0, 700, 180, 0.2], [0, 0, 1, 0.003]]) @ [*camera, 1]
+    pixel, depth = image.project(point)
+    assert pixel[0] == pytest.approx([u / w, v / w], abs=1e-6)
+    assert depth[0] == pytest.approx(w, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--sequence to name one of 00, 08, got none"),
+        ({"sequence": "09"}, "sequence '09' to be in"),
+        ({"sequence": "08", "topic": "/points"}, "--topic to come with a bag, got .*, a dataset"),
+        ({"sequence": "08", "scan": "a.bin"}, "--scan to come with one scene"),
+    ],
+)
+def test_options_that_do_not_fit_a_dataset_are_refused(dataset: Path, options: dict, message: str):
+    with pytest.raises((ConfigError, DataError), match=message):
+        all_of(dataset, **options)
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"gone\.npz to be a scene, scan, folder of these, dataset or bag, got nothing"):
+        all_of(tmp_path / "gone.npz")
+
+
+def test_true_voxels_that_are_unknown_stay_unknown():
+    semantics = np.zeros(GRID.shape, np.uint8)
+    semantics[0], semantics[1] = 255, 9
+    scene = true_scene(VoxelTruth(semantics, np.zeros(GRID.shape, np.uint16)), SEMANTIC_KITTI, GRID)
+    assert np.array_equal(scene.semantics, semantics)
+
+
+def bag_of(dataset: Path, folder: Path) -> Path:
+    """The dataset's sequence 08 as a bag."""
+    pytest.importorskip("rosbags", reason="rosbags is not installed: run `make setup`")
+    from pasco_core.cli import main
+
+    assert main(["data", "to-bag", str(dataset), str(folder), "--sequence", "08", "--json"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bag(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bag_of(dataset, tmp_path_factory.mktemp("bags") / "drive")
+
+
+def test_a_bag_shows_what_its_dataset_shows(dataset: Path, bag: Path):
+    for wanted in (Wanted(image=True), Wanted(scene=False, image=True)):
+        ours, theirs = all_of(bag, wanted), all_of(dataset, wanted, sequence="08")
+        assert len(ours) == len(theirs) > 1
+        for moment, frame in zip(ours, theirs, strict=True):
+            assert np.array_equal(moment.points, frame.points)
+            assert np.array_equal(moment.image.rgb, frame.image.rgb)
+            spot = np.array([[12.0, 2.0, -1.0]])
+            assert np.allclose(moment.image.project(spot)[0], frame.image.project(spot)[0], atol=1e-6)
+            if wanted.scene:
+                assert moment.is_truth
+                assert np.array_equal(moment.scene.semantics, frame.scene.semantics)
+                assert np.array_equal(moment.scene.panoptic, frame.scene.panoptic)
+
+
+def test_only_the_chosen_messages_of_a_bag_are_shown(bag: Path):
+    moments = open_moments(bag, Wanted(scene=False))
+    chosen = list(moments.take(range(1, 6, 2)))
+    assert [moment.name for moment in chosen] == [f"drive · {n} of 6 · {0.1 * (n - 1):.1f} s" for n in (2, 4, 6)]
+
+
+def test_a_topic_of_another_type_is_refused(bag: Path):
+    with pytest.raises(DataError, match="to be of type pasco/msg/VoxelGrid or sensor_msgs/msg/PointCloud2"):
+        open_moments(bag, Wanted(), topic="/tf")
+
+
+def test_the_scenes_of_the_node_are_read_back_from_its_messages(tmp_path: Path):
+    pytest.importorskip("rosbags", reason="rosbags is not installed: run `make setup`")
+    from pasco_core.data.bags.message_classes import message_classes
+    from pasco_core.data.bags.writer import BagTopic, BagWriter
+    from pasco_core.messages import scene_messages as make
+    from pasco_core.messages.message_types import MESSAGE_TYPES
+
+    scene, types = small_scene(), message_classes(MESSAGE_TYPES)
+    kinds = {"/node/voxels": "VoxelGrid", "/node/segments": "SegmentArray"}
+    topics = [BagTopic(name, MESSAGE_TYPES[kind]) for name, kind in kinds.items()]
+    layers = ("semantics", "instance", "occupancy_probability", "uncertainty")
+    with BagWriter(tmp_path / "bag", topics) as writer:
+        for number in range(3):
+            header = types.Header(stamp=types.Time(sec=100 + number), frame_id="velodyne")
+            time = (100 + number) * 10**9
+            # The segments come before the voxels, or after.
+            messages = [("/node/voxels", make.voxel_grid_message(types, scene, header, "w", layers)),
+                        ("/node/segments", make.segment_array_message(types, scene, header, "w"))]
+            for topic, message in messages[:: -1 if number == 1 else 1]:
+                writer.write(topic, time, message)
+    moments = all_of(tmp_path / "bag")
+    assert len(moments) == 3
+    for moment in moments:
+        assert not moment.is_truth
+        assert np.array_equal(moment.scene.semantics, scene.semantics)
+        assert [s.id for s in moment.scene.segments] == [1, 2]
+        assert np.allclose(moment.scene.voxel_uncertainty, 0.25, atol=0.005)
+
+
+def test_a_recording_holds_what_there_is_of_each_moment(dataset: Path, tmp_path: Path):
+    pytest.importorskip("rosbags", reason="rosbags is not installed: run `make setup`")
+    from pasco_core.data.bags import open_bag
+
+    moments = open_moments(dataset, Wanted(image=True), sequence="08")
+    file = tmp_path / "drive.mcap"
+    assert write_recording(file, moments.take(range(2))) == 2
+    assert list(tmp_path.iterdir()) == [file]
+    with open_bag(file) as reader:
+        counts = {name: topic.count for name, topic in reader.topics.items()}
+        voxels = [message for _, _, message in reader.messages(["/voxels"])]
+    assert counts == {"/points": 2, "/voxels": 2, "/instances": 2, "/image": 2, "/overlay": 2}
+    occupied = next(iter(moments.take(range(1)))).scene.semantics
+    assert voxels[0].width == np.count_nonzero((occupied != 0) & (occupied != 255))
+
+
+def test_a_recording_that_is_cut_short_leaves_nothing(dataset: Path, tmp_path: Path):
+    pytest.importorskip("rosbags", reason="rosbags is not installed: run `make setup`")
+
+    def stopped():
+        yield from open_moments(dataset, Wanted(scene=False), sequence="08").take(range(1))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_recording(tmp_path / "drive.mcap", stopped())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_window_without_open3d_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save_prediction(tmp_path / "a.npz", small_scene())
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    with pytest.raises(ConfigError, match=r"open3d for a window, got none: pip install 'pasco-ros\[viewer\]'"):
+        show_moment(all_of(tmp_path / "a.npz")[0])
+
+
+def test_a_window_shows_the_occupied_voxels_in_their_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Open3D itself needs a display; a stand-in notes what it is given."""
+    given: dict[str, list] = {"shown": [], "clouds": []}
+
+    class Window:
+        def create_window(self, **_: object) -> bool:
+            return True
+
+        def add_geometry(self, geometry: object) -> None:
+            given["shown"].append(geometry)
+
+        def __getattr__(self, name: str):
+            return lambda *_, **__: self
+
+    def from_cloud(cloud: SimpleNamespace, size: float) -> str:
+        given["clouds"].append((cloud, size))
+        return "voxels"
+
+    monkeypatch.setitem(sys.modules, "open3d", SimpleNamespace(
+        geometry=SimpleNamespace(
+            PointCloud=SimpleNamespace, VoxelGrid=SimpleNamespace(create_from_point_cloud=from_cloud),
+            TriangleMesh=SimpleNamespace(create_coordinate_frame=lambda size: "axes"),
+        ),
+        utility=SimpleNamespace(Vector3dVector=np.asarray), visualization=SimpleNamespace(Visualizer=Window),
+    ))
+    save_prediction(tmp_path / "a.npz", small_scene())
+    show_moment(all_of(tmp_path / "a.npz")[0])
+    assert given["shown"] == ["voxels", "axes"]
+    (cloud, size), = given["clouds"]
+    assert (len(cloud.points), size) == (134, 0.2)
+    assert (np.unique(np.rint(cloud.colors * 255), axis=0) == SEMANTIC_KITTI.colours[[1, 9]]).all()
