@@ -90,4 +90,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as problem:  # the command has said what is wrong
+        sys.exit(problem.returncode)

@@ -16,6 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from pasco_core.errors import PascoError  # noqa: E402
+
 
 def main() -> int:
     """Trains unless the weights are there, then evaluates."""
@@ -90,4 +92,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except PascoError as problem:
+        sys.exit(f"dense_baseline.py: {problem}")

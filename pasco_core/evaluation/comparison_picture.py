@@ -15,7 +15,7 @@ from pasco_core.prediction import ScenePrediction
 from pasco_core.viz.camera import Camera, chase_camera
 from pasco_core.viz.canvas import FAINT_INK, draw_swatches, draw_text
 from pasco_core.viz.palette import instance_colours, scale_colours, stuff_colours
-from pasco_core.viz.stage import backdrop
+from pasco_core.viz.stage import backdrop, draw_marks
 from pasco_core.viz.voxel_picture import BACKGROUND, VoxelView
 
 WIDTH, HEIGHT = 560, 330
@@ -56,7 +56,7 @@ def compare_pictures(scene: ScenePrediction, truth: VoxelTruth, words: Words | N
     view = VoxelView(predicted != 0, scene.grid, camera, _SUPERSAMPLE)
     errors = error_map(scene.semantics, truth.semantics)
     colours = scene.labels.colours
-    panels = [
+    pictures = [
         (f"{words.truth}: classes", truth_view.picture(colours[right.semantics.ravel()], day)),
         (f"{words.prediction}: classes", view.picture(colours[predicted.ravel()], day)),
         (words.errors, _error_view(errors, scene.grid, camera, day)),
@@ -64,6 +64,7 @@ def compare_pictures(scene: ScenePrediction, truth: VoxelTruth, words: Words | N
         (f"{words.prediction}: instances", view.picture(_instances(scene, predicted), day)),
         ("uncertainty (yellow: unsure)", view.picture(scale_colours(scene.voxel_uncertainty), day, shading=0.45)),
     ]
+    panels = [(title, draw_marks(picture, scene.grid, camera)) for title, picture in pictures]
     present = np.union1d(np.unique(predicted), np.unique(right.semantics))
     return np.asarray(_page(panels, [int(c) for c in present if c], scene.labels, words))
 

@@ -15,7 +15,7 @@ from PIL import Image
 from pasco_core.atomic_write import atomic_write
 from pasco_core.data.label_set import KITTI_360, SEMANTIC_KITTI
 from pasco_core.errors import ConfigError
-from pasco_core.viz.canvas import INK
+from pasco_core.viz.canvas import FAINT_INK, INK
 from pasco_core.viz.palette import instance_colours, scale_colours
 from pasco_core.viz.point_picture import NIGHT
 from pasco_core.viz.voxel_picture import BACKGROUND
@@ -29,6 +29,8 @@ Add = Callable[[np.ndarray], None]
 _COLOURS = 255
 _CLEAR = 255  # index of the colour for "as in the frame before"
 _LIGHTS = (1.0, 0.85, 0.7, 0.55)
+_SCALE_STEPS = 48
+_BESIDE = 8
 
 
 @contextmanager
@@ -150,9 +152,15 @@ def _common_table(first: Image.Image) -> Image.Image:
     copies = max(1, first.width * first.height // len(lit))
     strip = np.resize(lit.repeat(copies, axis=0), (first.height, first.width, 3))
     both = Image.fromarray(np.concatenate([np.asarray(first), strip], axis=0))
-    exact = np.unique(np.concatenate([classes, [(255, 255, 255), BACKGROUND, NIGHT, INK]]), axis=0).astype(np.uint8)
+    scale = scale_colours(np.linspace(0, 1, _SCALE_STEPS))
+    plain = [(255, 255, 255), BACKGROUND, NIGHT, INK, FAINT_INK]
+    exact = np.unique(np.concatenate([classes, scale, plain]), axis=0).astype(np.uint8)
     table = both.quantize(_COLOURS - len(exact), method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    table.putpalette(bytes(table.getpalette() or [])[: 3 * (_COLOURS - len(exact))] + exact.tobytes())
+    found = np.frombuffer(_palette(table), np.uint8).reshape(-1, 3)[: _COLOURS - len(exact)]
+    # Pillow looks colours up in steps of four, so what lies beside an exact colour would be taken in its place.
+    distance = np.abs(found[:, None].astype(np.int16) - exact).max(axis=2)
+    found = np.where((distance.min(axis=1) < _BESIDE)[:, None], exact[distance.argmin(axis=1)], found)
+    table.putpalette(found.tobytes() + exact.tobytes())
     return table
 
 

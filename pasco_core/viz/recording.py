@@ -13,10 +13,11 @@ from pasco_core.data.bags.sequence_messages import EPOCH
 from pasco_core.data.bags.writer import BagFormat, BagTopic, BagWriter
 from pasco_core.errors import ConfigError
 from pasco_core.messages import scene_messages as make
-from pasco_core.messages.camera_view import CameraView, image_message
+from pasco_core.messages.camera_view import image_message
 from pasco_core.messages.markers import instance_markers
 from pasco_core.messages.message_types import MESSAGE_TYPES
 from pasco_core.viz.moment import Moment
+from pasco_core.viz.overlay import draw_overlay, visible_voxels
 
 FRAME = "velodyne"
 _PERIOD = 100_000_000
@@ -69,7 +70,8 @@ def _messages(types: Any, moment: Moment, stamp: int) -> dict[str, Any]:
         segments = make.segment_array_message(types, moment.scene, header, moment.name)
         messages["/instances"] = instance_markers(types, segments)
     if moment.image is not None:
-        messages["/image"] = image_message(types, moment.image.rgb, moment.image)
+        messages["/image"] = image_message(types, moment.image.rgb, header)
         if moment.scene is not None:
-            messages["/overlay"] = CameraView(types, moment.scene, [moment.image]).overlay()
+            seen = visible_voxels(moment.scene, moment.image)
+            messages["/overlay"] = image_message(types, draw_overlay(moment.scene, moment.image, seen), header)
     return messages

@@ -13,6 +13,7 @@ from PIL import Image
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.errors import ConfigError
 from pasco_core.viz.film import open_film
+from pasco_core.viz.palette import scale_colours
 
 SIZE = (120, 80)
 ROAD, CAR = SEMANTIC_KITTI.colours[9], SEMANTIC_KITTI.colours[1]
@@ -124,3 +125,17 @@ def test_mp4_has_the_frames_that_were_added(tmp_path: Path):
         assert np.median(np.abs(picture.astype(int) - frame(number))) < 8
     with pytest.raises(ConfigError, match="MP4 to be even, got 121x80"), open_film(tmp_path / "odd.mp4", (121, 80), 5):
         pass
+
+
+def test_the_uncertainty_scale_stays_smooth_and_white_stays_white(tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
+    bar = np.repeat(scale_colours(np.linspace(0, 1, SIZE[0]))[None], SIZE[1], axis=0)
+    bar[:20] = 255
+    with open_film(tmp_path / "film.gif", SIZE, 5) as add:
+        add(noise)
+        add(bar)
+    with Image.open(tmp_path / "film.gif") as film:
+        film.seek(1)
+        shown = np.asarray(film.convert("RGB")).astype(int)
+    assert (shown[:20] == 255).all()
+    assert np.abs(shown - bar).max() <= 12
