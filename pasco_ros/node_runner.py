@@ -15,6 +15,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 
 from pasco_core.errors import ConfigError
+from pasco_ros.settings.parameter_files import check_command_line
 
 WRONG_USE = 2
 
@@ -41,6 +42,7 @@ def run_node(make: Callable[[Sequence[str]], ClosableNode], arguments: Sequence[
     """
     argv = list(sys.argv if arguments is None else arguments)
     try:
+        check_command_line(argv)
         rclpy.init(args=argv)
     except Exception as error:
         get_logger("pasco").fatal(f"The node cannot start: {error}")

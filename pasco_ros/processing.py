@@ -98,7 +98,7 @@ class Processing:
             health.transform_problem_age = time.monotonic() - health.transforms.problem_time
         health.failures = self.backoff.failures
         health.pause_left = self.backoff.pause_left(time.monotonic())
-        health.effort, health.effort_reason = ladder.level, ladder.reason
+        health.effort, health.effort_reason, health.shortfall = ladder.level, ladder.reason, ladder.shortfall
         health.busy = self.worker.busy()
 
     def _publish_status(

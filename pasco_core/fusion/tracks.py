@@ -14,6 +14,8 @@ _POSITION_NOISE = 0.3  # metres: how far the middle of a thing's voxels jumps fr
 _ACCELERATION = 3.0  # metres per second²: how much a road user's speed changes, standard deviation
 _FIRST_SPEED = 10.0  # metres per second: how fast a new thing may be, standard deviation
 _NO_MATCH = 1e3
+MAX_TRACKS = 65_534
+"""Highest number of a track: messages hold it in 16 bits, of which the highest value means "unknown"."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Track:
     """A thing seen in one or more frames.
 
     Args:
-        id: number that no other thing gets, from 1.
+        id: number that no other thing has, from 1 to ``MAX_TRACKS``.
         centre: (3,) where it is in the fixed frame, in metres.
         velocity: (3,) in metres per second; without the height, 0 until it was seen twice.
         size: (3,) extent in metres.
@@ -124,6 +126,13 @@ class TrackStore:
                     matched[int(row)] = numbers[column]
         return [self._take(seen, matched.get(i), time) for i, seen in enumerate(detections)]
 
+    def _free_number(self) -> int:
+        """The next number that no followed thing has; after ``MAX_TRACKS`` they begin again at 1."""
+        while self._next in self._tracks:
+            self._next = self._next % MAX_TRACKS + 1
+        number, self._next = self._next, self._next % MAX_TRACKS + 1
+        return number
+
     def _cost(self, seen: Detection, track: Track, time: float) -> float:
         """Low for much in common; ``_NO_MATCH`` for things that cannot be the same."""
         shared = seen.shared.get(track.id, 0.0)
@@ -137,7 +146,7 @@ class TrackStore:
         if number is not None:
             self._tracks[number].update(seen, time, self._n_classes)
             return number
-        number, self._next = self._next, self._next + 1
+        number = self._free_number()
         evidence = class_evidence(seen, self._n_classes)
         self._tracks[number] = Track(number, seen.centre, np.zeros(3), seen.size, evidence, time, time)
         return number

@@ -24,6 +24,7 @@ from pasco_core.stream.header_checks import StampOrder, check_header, stamp_ns
 from pasco_core.stream.outcomes import FrameLedger, Outcome, Verdict
 from pasco_ros import qos
 from pasco_ros.computing.latest_frame_worker import LatestFrameWorker
+from pasco_ros.frames.clock_watch import ClockWatch
 from pasco_ros.frames.transform_listener import TransformListener
 from pasco_ros.fusion.fused_messages import add_velocities, observation_of, prediction_of
 from pasco_ros.fusion.settings import SceneFusionSettings
@@ -38,6 +39,7 @@ NODE_NAME = "scene_fusion"
 _KEPT_SEGMENTS = 20  # arrays that wait for their grid
 _TF_CACHE = 10.0  # seconds
 _STOP_TIMEOUT = 4.0  # seconds
+_LOG_PERIOD = 5.0  # seconds between log lines about scenes that are not fused
 
 # Not __name__, which is "__main__" where the module is run as a program.
 _log = logging.getLogger("pasco_ros.scene_fusion")
@@ -68,11 +70,12 @@ class SceneFusionNode(Node):
         declare_parameters(self, arguments, SceneFusionSettings)
         self._config = read_config(self, SceneFusionSettings)
         self._topic = self.resolve_topic_name("voxels")
+        self._clock_watch = ClockWatch(self.get_clock(), self._clock_jumped)
         self._transforms = TransformListener(self, _TF_CACHE, QosEvents())
         self._fusion: SceneFusion | None = None
         self._last_output = float("-inf")
         self._last_scene: float | None = None
-        self._problem = ""
+        self._problem, self._logged_at = "", float("-inf")
         self.ledger = FrameLedger()
         self._order = StampOrder(self._topic)
         self._segments: OrderedDict[int, SegmentArray] = OrderedDict()
@@ -93,24 +96,34 @@ class SceneFusionNode(Node):
 
     def close(self) -> bool:
         """Stop; returns whether no computation runs any more."""
+        self._clock_watch.close()
         self._transforms.close()
         return self._worker.stop(Verdict(Outcome.FLUSHED, "SHUTDOWN", "The node was shut down"), _STOP_TIMEOUT)
 
     def _receive(self, voxels: VoxelGrid) -> None:
+        self._clock_watch.check()
         self._last_scene = time.monotonic()
         self.ledger.receive()
         scene = _Scene(voxels, self._last_scene)
         now = self.get_clock().now().nanoseconds
         refused = check_header(voxels.header, self._topic, now, 0.0) or self._order.take(voxels.header.stamp)
         if refused is not None and refused.outcome == Outcome.FLUSHED:
-            self._worker.flush(refused)
-            self._transforms.flush()
-            self._fusion = None
-            _log.warning("%s. The fused scene begins anew", refused.message)
+            self._begin_anew(refused)
         elif refused is not None:
             self._settle(scene, refused)
             return
         self._worker.submit(scene)
+
+    def _clock_jumped(self, sentence: str) -> None:
+        self._begin_anew(Verdict(Outcome.FLUSHED, "CLOCK_JUMP", sentence))
+        self._order = StampOrder(self._topic)
+
+    def _begin_anew(self, verdict: Verdict) -> None:
+        """What was seen before the clock or the stamps jumped is of no use after it."""
+        self._worker.flush(verdict)
+        self._transforms.flush()
+        self._fusion = None
+        _log.warning("%s. The fused scene begins anew", verdict.message)
 
     def _receive_segments(self, segments: SegmentArray) -> None:
         with self._segments_changed:
@@ -161,11 +174,14 @@ class SceneFusionNode(Node):
 
     def _settle(self, scene: _Scene, verdict: Verdict) -> None:
         self.ledger.settle(verdict.outcome)
-        fine = verdict.outcome in (Outcome.PUBLISHED, Outcome.DROPPED_OVERLOAD, Outcome.FLUSHED)
-        problem = "" if fine else f"{verdict.outcome.name} ({verdict.code}). {verdict.message}"
-        if problem and problem != self._problem:
-            _log.warning("A scene was not fused: %s", problem)
-        self._problem = problem
+        if verdict.outcome == Outcome.PUBLISHED:
+            self._problem = ""
+        if verdict.outcome in (Outcome.PUBLISHED, Outcome.DROPPED_OVERLOAD, Outcome.FLUSHED):
+            return
+        self._problem = f"{verdict.outcome.name} ({verdict.code}). {verdict.message}"
+        if time.monotonic() - self._logged_at >= _LOG_PERIOD:
+            self._logged_at = time.monotonic()
+            _log.warning("A scene was not fused: %s", self._problem)
 
     def _segments_of(self, stamp: int) -> SegmentArray | None:
         deadline = time.monotonic() + self._config.segments_timeout

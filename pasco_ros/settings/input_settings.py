@@ -25,6 +25,7 @@ class InputSettings(SettingsGroup):
         1.0, "A cloud whose stamp lies further ahead of the node's clock is rejected [s]; 0 accepts any.",
         low=0.0, high=1e9)
     input_timeout: float = setting(
-        5.0, "Without a cloud for this long, diagnostics report an error [s].", low=0.1, high=3600.0)
+        5.0, "Without a cloud for this long, and while a computation takes longer, diagnostics report an error [s].",
+        low=0.1, high=3600.0)
     skip_without_subscribers: bool = setting(
         True, "Compute nothing while no output has a subscriber.")

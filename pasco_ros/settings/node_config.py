@@ -51,7 +51,7 @@ def check_value(name: str, value: Any, kind: type[SettingsGroup] = NodeConfig) -
         _check_list(name, value, example, details["length"])
     for item in items:
         if details["choices"] and item not in details["choices"]:
-            raise ConfigError(f"Expected parameter '{name}' to be of {', '.join(details['choices'])}, got {item!r}")
+            raise ConfigError(f"Expected parameter '{name}' to be one of {', '.join(details['choices'])}, got {item!r}")
         low, high = details["low"], details["high"]
         if low is not None and (not low <= item <= high or math.isnan(item)):
             raise ConfigError(f"Expected parameter '{name}' to be {low} to {high}, got {item}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,28 @@ def parameter_files(arguments: Sequence[str]) -> list[Path]:
     ['a.yaml']
     """
     return [Path(value) for option, value in pairwise(arguments) if option == "--params-file"]
+
+
+def check_command_line(arguments: Sequence[str]) -> None:
+    """Check what ROS would ignore without a word, or refuse without naming the file and the parameter.
+
+    Args:
+        arguments: the whole command line, the program's name first.
+
+    Raises:
+        ConfigError: a word outside of ``--ros-args``, or a parameter file that ROS cannot read.
+    """
+    foreign = list(takewhile(lambda word: word != "--ros-args", arguments[1:]))
+    if foreign:
+        raise ConfigError(f"Expected ROS arguments after --ros-args, got {' '.join(foreign)!r}")
+    for path in parameter_files(arguments):
+        sections = list(_sections(read_yaml(path)))
+        if not sections:
+            raise ConfigError(f"Expected {path} to have a section with '{_PARAMETERS}', got none")
+        for name, value in (entry for _, parameters in sections for entry in _flat(parameters)):
+            if isinstance(value, list) and len({type(item) for item in value}) > 1:
+                got = f"{value}: write numbers with decimal points"
+                raise ConfigError(f"Expected parameter '{name}' in {path} to have items of one type, got {got}")
 
 
 def check_parameter_file(path: Path, node: str, kind: type[SettingsGroup] = NodeConfig) -> None:

@@ -290,6 +290,23 @@ def test_a_truncated_bag_is_converted_to_its_last_whole_message(kitti, bag_of_ki
         assert path.read_bytes() == (kitti / "sequences" / "08" / "labels" / path.name).read_bytes()
 
 
+@pytest.mark.parametrize("share", [0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.99])
+def test_a_bag_that_was_cut_begins_as_the_whole_bag_and_keeps_its_calibration(bag_of_kitti, kitti, tmp_path, share):
+    with open_bag(bag_of_kitti) as reader:
+        whole = list(reader.raw_messages())
+    bag = shutil.copytree(bag_of_kitti, tmp_path / "cut")
+    (file,) = bag.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    with open_bag(bag) as reader:
+        assert list(reader.raw_messages()) == whole[: sum(topic.count for topic in reader.topics.values())]
+    assert main(["data", "from-bag", str(bag), str(tmp_path / "back")]) == 0
+    found, expected = (root / "sequences" / "08" for root in (tmp_path / "back", kitti))
+    numbers = [np.loadtxt(folder / "calib.txt", usecols=range(1, 13)) for folder in (found, expected)]
+    np.testing.assert_allclose(*numbers, atol=1e-9)
+    truths = sorted(path.name for path in (found / "voxels").glob("*.label"))
+    assert truths == sorted(path.name for path in (expected / "voxels").glob("*.label"))[: len(truths)] != []
+
+
 # Foreign bags
 
 

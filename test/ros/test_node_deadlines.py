@@ -195,3 +195,11 @@ def last_is_settled(node, sent):
 def running(bench):
     stand_in = LevelledModel()
     return node_with(bench, stand_in), stand_in
+
+
+def test_deadlines_missed_at_a_level_that_is_kept_are_an_error_in_the_diagnostics(bench):
+    stand_in = LevelledModel(seconds=(0.3, 0.3, 0.3, 0.3))
+    node = node_with(bench, stand_in, target_rate=20.0, degradation="full", missed_deadlines=2)
+    drive(node, 1.5)
+    condition = node.condition("effort", "full: ")
+    assert condition.level == b"\x02" and "deadline" in condition.message

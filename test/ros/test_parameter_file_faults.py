@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.parameter_files import check_parameter_file
+from pasco_ros.settings.parameter_files import check_command_line, check_parameter_file
 
 ROOT = Path(__file__).parents[2]
 NODE = "/panoptic_scene_completion"
@@ -74,3 +75,27 @@ def test_rclpy_takes_lists_as_launch_writes_them(tmp_path):
     assert list(node.get_parameter("names").value) == ["a", "b"]
     node.destroy_node()
     context.shutdown()
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["node", "--nosuch"], "ROS arguments after --ros-args, got '--nosuch'"),
+    (["node", "-p", "autostart:=true"], "got '-p autostart:=true'"),
+])
+def test_words_that_ros_would_ignore_are_refused(words, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        check_command_line(words)
+    check_command_line(["node", "--ros-args", "-p", "autostart:=true"])
+
+
+def test_a_list_of_whole_numbers_and_others_is_refused_by_name_before_ros_reads_it(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("/**:\n  ros__parameters:\n    sensor_pose: [0, 0, 1.73, 0, 0, 0]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"'sensor_pose' in .*p\.yaml to have items of one type.*decimal points"):
+        check_command_line(["node", "--ros-args", "--params-file", str(path)])
+
+
+def test_a_file_without_a_section_of_parameters_is_refused_by_name(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("/**:\n  ros_parameters:\n    max_points: 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"p\.yaml to have a section with 'ros__parameters', got none"):
+        check_command_line(["node", "--ros-args", "--params-file", str(path)])

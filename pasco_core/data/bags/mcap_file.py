@@ -107,10 +107,14 @@ class McapFile:
             time, _, channel, data = heapq.heappop(waiting)
             yield time, channel, data
 
+    def _read_at(self, offset: int, size: int) -> bytes:
+        """Bytes by their place: whoever reads names it, because others have moved the file's own since."""
+        self._file.seek(offset)
+        return self._file.read(size)
+
     def _content(self, block: _Block) -> tuple[list[Message], str | None]:
         """The messages of a block, up to what is wrong with it."""
-        self._file.seek(block.offset)
-        data: bytes | memoryview = self._file.read(block.size)
+        data: bytes | memoryview = self._read_at(block.offset, block.size)
         found: list[Message] = []
         wrong = None
         try:
@@ -157,15 +161,13 @@ class McapFile:
         """Records of the summary section; an error where the file has no whole end."""
         if self._size < len(MAGIC) + _FOOTER_BYTES:
             raise ValueError("no room for a footer")
-        self._file.seek(-_FOOTER_BYTES, os.SEEK_END)
-        end = self._file.read()
-        opcode, size, start = struct.unpack_from("<BQQ", end)
         footer = self._size - _FOOTER_BYTES
+        end = self._read_at(footer, _FOOTER_BYTES)
+        opcode, size, start = struct.unpack_from("<BQQ", end)
         whole = opcode == FOOTER and size == 20 and end.endswith(MAGIC)
         if not whole or not len(MAGIC) <= start <= footer or footer - start > _MAX_SUMMARY:
             raise ValueError("no summary")
-        self._file.seek(start)
-        return list(whole_records(self._file.read(footer - start)))
+        return list(whole_records(self._read_at(start, footer - start)))
 
     def _scan(self) -> None:
         """Channels, counts and blocks from the records themselves, up to the first that is not whole."""
@@ -173,8 +175,7 @@ class McapFile:
         at, wrong = len(MAGIC), None
         chunk: _Block | None = None
         while True:
-            self._file.seek(at)
-            head = self._file.read(HEAD)
+            head = self._read_at(at, HEAD)
             opcode, size = struct.unpack("<BQ", head) if len(head) == HEAD else (-1, 0)
             if opcode != MESSAGE_INDEX and chunk is not None:
                 wrong = self._settle(chunk, look=opcode < 0 or at + HEAD + size > self._size)
@@ -202,11 +203,10 @@ class McapFile:
             self.damage = damaged(self.path, wrong, sum(self.counts.values()))
 
     def _has_end(self) -> bool:
-        self._file.seek(-len(MAGIC), os.SEEK_END)
-        return self._size > 2 * len(MAGIC) and self._file.read() == MAGIC
+        return self._size > 2 * len(MAGIC) and self._read_at(self._size - len(MAGIC), len(MAGIC)) == MAGIC
 
     def _chunk_at(self, offset: int, size: int) -> _Block:
-        start, _ = struct.unpack("<QQ", self._file.read(16))
+        start, _ = struct.unpack("<QQ", self._read_at(offset, 16))
         self._blocks.append(_Block(offset, size, start, True))
         return self._blocks[-1]
 
@@ -221,13 +221,14 @@ class McapFile:
 
     def _take(self, opcode: int, at: int, size: int, chunk: _Block | None) -> None:
         """A record outside chunks."""
+        content = at + HEAD
         if opcode == MESSAGE_INDEX and chunk is not None and size >= 6:
-            channel, length = struct.unpack("<HI", self._file.read(6))
+            channel, length = struct.unpack("<HI", self._read_at(content, 6))
             chunk.counts[channel] += length // 16
         elif opcode in (SCHEMA, CHANNEL):
-            self._known.add(opcode, self._file.read(size))
+            self._known.add(opcode, self._read_at(content, size))
         elif opcode == MESSAGE:
-            channel, _, time = struct.unpack("<HIQ", self._file.read(14))
+            channel, _, time = struct.unpack("<HIQ", self._read_at(content, 14))
             last = self._blocks[-1] if self._blocks else None
             if last is None or last.is_chunk or last.offset + last.size != at or last.size > _LOOSE_BYTES:
                 last = _Block(at, 0, time, False)

@@ -32,6 +32,8 @@ class PaSCoConfig:
         point_channels: hidden widths of the point MLP.
         mirrored_views: whether the subnets were trained to tell any views of scans apart, mirrored ones too, as the
             published ones were; else their views must be turned against each other by a few degrees only.
+        mask_segments: whether segments come from the masks, as in the published networks; else from the semantics
+            (``semantic_segments.py``), and no mask is computed: for networks whose masks were hardly trained.
     """
 
     n_subnets: int = 1
@@ -45,6 +47,7 @@ class PaSCoConfig:
     ffn_channels: int = 1024
     point_channels: tuple[int, int, int] = (64, 128, 256)
     mirrored_views: bool = True
+    mask_segments: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_subnets <= 4:

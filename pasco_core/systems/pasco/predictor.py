@@ -21,7 +21,7 @@ from pasco_core.prediction import ScenePrediction
 from pasco_core.systems import waffleiron
 from pasco_core.systems.pasco.config import PaSCoConfig
 from pasco_core.systems.pasco.effort import Box, Effort, inside_box
-from pasco_core.systems.pasco.ensemble import EnsembleResult, MaskScene, ensemble
+from pasco_core.systems.pasco.ensemble import EnsembleResult, MaskScene, SemanticScene, ensemble
 from pasco_core.systems.pasco.network import PaSCo
 from pasco_core.systems.pasco.panoptic import PanopticScene, PanopticThresholds, panoptic_inference
 from pasco_core.systems.pasco.point_inputs import (
@@ -33,6 +33,7 @@ from pasco_core.systems.pasco.point_inputs import (
     subnet_voxels,
 )
 from pasco_core.systems.pasco.scene import make_scene, unobserved_scene
+from pasco_core.systems.pasco.semantic_segments import segments_from_semantics
 from pasco_core.systems.pasco.transforms import (
     GridWarp,
     check_transforms,
@@ -176,7 +177,7 @@ class Predictor:
                 scenes = [unobserved_scene(self.grid, self.labels, note)] * n_scenes
             else:
                 result = self._infer(inputs, rng, effort, box, timer)
-                scenes = self._scenes(result, n_scenes, box, timer)
+                scenes = self._scenes(result, n_scenes, effort, box, timer)
         return [replace(s, timings=dict(timer.seconds), notes=(*notes, *s.notes)) for s in scenes]
 
     def _inputs(
@@ -204,13 +205,14 @@ class Predictor:
         n_subnets = effort.subnets_of(self.config.n_subnets)
         output = self.network(
             features, [v.to(self.device) for v in voxels], box_min, box_max, timer,
-            n_subnets=None if n_subnets == len(warps) else n_subnets, instances=effort.instances,
+            n_subnets=None if n_subnets == len(warps) else n_subnets,
+            instances=effort.instances and self.config.mask_segments,
         )
         with timer("ensemble"):
             return ensemble(output, warps[:n_subnets], self._iou_threshold)
 
     def _scenes(
-        self, result: EnsembleResult, n_scenes: int, box: Box | None, timer: StageTimer
+        self, result: EnsembleResult, n_scenes: int, effort: Effort, box: Box | None, timer: StageTimer
     ) -> list[ScenePrediction]:
         with timer("panoptic inference"):
             own = "max_probability" if self._uncertainty == "agreement" else self._uncertainty
@@ -218,9 +220,11 @@ class Predictor:
             ensemble_confidence = voxel_confidence(result.semantics, own if alone else self._uncertainty)
             confidences = [*(voxel_confidence([s], own) for s in result.semantics[:-1]), ensemble_confidence]
             parts = list(zip(result.semantics, result.masks, confidences))[-n_scenes:]
-            return [make_scene(s, self._segments(m), c, self.grid, self.labels, box) for s, m, c in parts]
+            return [make_scene(s, self._segments(s, m, effort), c, self.grid, self.labels, box) for s, m, c in parts]
 
-    def _segments(self, masks: MaskScene) -> PanopticScene:
+    def _segments(self, semantics: SemanticScene, masks: MaskScene, effort: Effort) -> PanopticScene:
+        if effort.instances and not self.config.mask_segments:
+            return segments_from_semantics(semantics, self.grid, self.labels)
         return panoptic_inference(masks, self.labels.thing_ids, self._thresholds)
 
     def _known_uncertainty(self, name: str) -> str:
@@ -269,7 +273,7 @@ def _load_network(checkpoint: PathLike | PaSCo) -> tuple[PaSCo, tuple[str, ...],
         raise CheckpointError(f"Expected {checkpoint} to be a PaSCo network, got {loaded.header.system}")
     config = PaSCoConfig.from_dict(loaded.header.config)
     # Only weights trained with the original's padding need it: those converted from the authors' files.
-    traceless = {"n_heads": config.n_heads, "mirrored_views": config.mirrored_views}
+    traceless = {name: getattr(config, name) for name in ("n_heads", "mirrored_views", "mask_segments")}
     network = load_network(loaded.state_dict, pad_leak=bool(loaded.header.source_sha256), **traceless)
     return network, tuple(loaded.header.notes), loaded.sha256
 
