@@ -90,17 +90,19 @@ class CloudStream:
     Attributes:
         statistics: of the first cloud with points.
         damage: of the bag, as far as it is known.
+        clouds_read: so far, with those that are not to be computed.
     """
 
     def __init__(self, plan: ReplayPlan, done: frozenset[int], clock: Callable[[], float]) -> None:
         self._plan, self._done, self._clock = plan, done, clock
         self._length = sum(1 for number in plan.numbers() if number not in done)
         self._order = StampOrder(plan.topic)
-        self._scale = IntensityScale(plan.settings.intensity_maximum or None)
+        self._scale = IntensityScale(plan.settings.intensity_maxima[0] or None)
         self._tree = TransformTree(plan.settings.tf_cache_time)
         self._resolver = FrameResolver(_TreeTransforms(self._tree) if plan.settings.base_frame else None)
         self.statistics: ScanStatistics | None = None
         self.damage: tuple[str, ...] = ()
+        self.clouds_read = 0
 
     def __len__(self) -> int:
         return self._length
@@ -122,12 +124,12 @@ class CloudStream:
     def _held_back(self, reader: BagReader, truth: TruthFinder) -> Iterator[_Held]:
         """Clouds, once the transforms and the truth of their time are read."""
         waiting: deque[_Held] = deque()
-        number = -1
         for name, time, data in reader.raw_messages(self._topics(reader, truth)):
             if name == self._plan.topic:
-                number += 1
+                number = self.clouds_read
                 if number >= self._plan.count:
                     break
+                self.clouds_read += 1
                 if number % self._plan.every == 0:
                     waiting.append(_decoded_message(reader, name, data, time, number))
             elif name == truth.topic:

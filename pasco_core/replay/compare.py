@@ -74,8 +74,9 @@ class Comparison:
     def remarks(self) -> list[str]:
         """What a reader must not miss."""
         common, lines = self.common, []
-        if self.a.summary["places"] != self.b.summary["places"]:
-            lines.append("The two replays are of different bags, or of copies")
+        bags = {side.summary.get("identity", {}).get("bag") for side in (self.a, self.b)}
+        if len(bags) > 1:
+            lines.append("The two replays are of different bags")
         if len(common) < max(len(self.a.clouds), len(self.b.clouds)):
             lines.append(f"{len(common)} clouds are in both; A has {len(self.a.clouds)}, B has {len(self.b.clouds)}")
         same = sum(self.a.clouds[s].prediction == self.b.clouds[s].prediction != "" for s in common)

@@ -78,6 +78,11 @@ def has_kept(out: Path, number: int) -> bool:
     return _kept_path(out, number).is_file()
 
 
+def any_kept(out: Path) -> bool:
+    """Whether the messages of any cloud are kept."""
+    return any((out / _KEPT).glob("*.npz"))
+
+
 def forget(out: Path, number: int) -> None:
     """Removes the messages of a cloud that are in the bag."""
     _kept_path(out, number).unlink(missing_ok=True)

@@ -16,10 +16,13 @@ from pasco_core.checkpoints.checkpoint_file import file_sha256
 from pasco_core.data.frame import Frame
 from pasco_core.errors import CheckpointError, ConfigError, DataError
 from pasco_core.evaluation.plan import differences
+from pasco_core.replay.identity import bag_digest, contradictions, truth_digest
+from pasco_core.replay.outputs import any_kept
+from pasco_core.replay.record import any_records
 from pasco_core.replay.settings import ReplaySettings
 from pasco_core.stream.model import ModelLoader, load_model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RUN_FILE = "run.json"
 
 
@@ -80,6 +83,9 @@ class ReplayPlan:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ConfigError(f"Expected --every to be at least 1, got {self.every}")
+        if self.realtime is not None and self.every > 1:
+            why = "with fewer clouds, fewer would be dropped than on the vehicle"
+            raise ConfigError(f"Expected --realtime to come without --every, got --every {self.every}: {why}")
 
     def numbers(self) -> range:
         """Numbers of the clouds that are computed, counted from 0."""
@@ -87,7 +93,11 @@ class ReplayPlan:
 
     def frame(self, number: int) -> Frame:
         """How a cloud is called in the evaluation: by the bag's name and its number."""
-        return Frame(self.bag.stem or "bag", number)
+        return Frame(self._name, number)
+
+    @property
+    def _name(self) -> str:
+        return self.bag.stem or "bag"
 
     def recipe(self) -> dict[str, Any]:
         """What decides the results; a run that goes on must have it in common with the one before. No paths in it."""
@@ -99,36 +109,55 @@ class ReplayPlan:
         return {
             "format": FORMAT_VERSION, "pasco": __version__, "topic": self.topic, "clouds": self.count,
             "every": self.every, **weights, **values,
-            "truth": asdict(self.truth) if self.truth else None,
+            "truth": {"sequence": self.truth.sequence, "by": self.truth.by} if self.truth else None,
             "realtime": asdict(self.realtime) if self.realtime else None,
         }
 
+    def identity(self) -> dict[str, str]:
+        """Which bag and truth these are, wherever they lie.
+
+        Raises:
+            DataError: the bag cannot be read.
+        """
+        identity = {"bag_name": self._name, "bag": bag_digest(self.bag)}
+        return identity | ({"truth": truth_digest(self.truth.root, self.truth.sequence)} if self.truth else {})
+
     def places(self) -> dict[str, str]:
-        """Where the bag is on this machine."""
-        return {"bag": os.path.abspath(self.bag)}
+        """Where bag and truth are on this machine."""
+        return {"bag": os.path.abspath(self.bag)} | ({"truth": os.path.abspath(self.truth.root)} if self.truth else {})
 
 
 def claim(out: Path, plan: ReplayPlan) -> bool:
-    """Makes ``out`` the folder of this replay; returns whether one was begun there before.
+    """Makes ``out`` the folder of this replay; returns whether one was begun there before, and has a cloud done.
 
     Raises:
-        ConfigError: it holds something else, or a replay of another recipe; the differences are named.
+        ConfigError: it holds something else, or a replay of another recipe or bag; the differences are named.
     """
-    path, recipe = out / RUN_FILE, json.loads(json.dumps({**plan.recipe(), **plan.places()}))
-    if path.is_file():
-        known = read_run(out)
-        changed = differences(known, recipe)
+    path, here = out / RUN_FILE, json.loads(json.dumps(_run_values(plan)))
+    begun = path.is_file()
+    if begun and (any_records(out) or any_kept(out)):
+        there = read_run(out)
+        changed = contradictions(there["identity"], here["identity"]) if "identity" in there else []
+        changed = differences(_settings(there), _settings(here)) + changed
         if changed:
             raise ConfigError(f"Expected {out} to hold results of the same replay, got others: {'; '.join(changed)} "
                               "(name another folder, or remove this one)")
         return True
-    if out.exists() and any(out.iterdir()):
+    if not begun and out.exists() and any(out.iterdir()):
         got = sorted(p.name for p in out.iterdir())[0]
         raise ConfigError(f"Expected --out to be a new folder, or one begun by this command, got {out} with {got}")
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(here, indent=1) + "\n", encoding="utf-8")
     return False
+
+
+def _run_values(plan: ReplayPlan) -> dict[str, Any]:
+    return {**plan.recipe(), "identity": plan.identity(), "places": plan.places()}
+
+
+def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name not in ("identity", "places")}
 
 
 def read_run(out: Path) -> Mapping[str, Any]:

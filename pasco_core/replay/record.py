@@ -117,6 +117,11 @@ def record_path(out: Path, number: int) -> Path:
     return out / _FOLDER / f"{number:06d}.json"
 
 
+def any_records(out: Path) -> bool:
+    """Whether any cloud is done."""
+    return any((out / _FOLDER).glob("*.json"))
+
+
 def prediction_digest(scene: ScenePrediction) -> str:
     """SHA-256 over all that is predicted: grid, classes, segments, voxels, probabilities; not over notes and times."""
     digest = hashlib.sha256()

@@ -32,6 +32,7 @@ class ReplayRun:
         out: where.
         done: numbers of the clouds that are done already.
         damage: what is wrong with the bag; known after the run.
+        clouds_read: clouds that were read, with those that ``every`` leaves out; known after the run.
         statistics: of the first cloud with points; known after the run.
         fates: what became of each cloud, in order; known after the run.
     """
@@ -40,6 +41,7 @@ class ReplayRun:
     out: Path
     done: frozenset[int]
     damage: tuple[str, ...] = ()
+    clouds_read: int = 0
     statistics: ScanStatistics | None = None
     fates: list[Fate] = field(default_factory=list)
 
@@ -90,7 +92,8 @@ def replay(run: ReplayRun, jobs: int = 1, clock: Callable[[], float] = time.perf
         ) from error
     finally:
         finish()
-    run.damage, run.statistics, run.fates = stream.damage, stream.statistics, assembly.end()
+    run.damage, run.clouds_read = stream.damage, stream.clouds_read
+    run.statistics, run.fates = stream.statistics, assembly.end()
 
 
 def _is_done(plan: ReplayPlan, out: Path, number: int) -> bool:

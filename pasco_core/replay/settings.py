@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -25,8 +26,22 @@ _RANGES = {
     "max_points": (1, 20_000_000), "min_range": (0.0, 100.0), "future_tolerance": (0.0, 1e9),
     "uncertainty_threshold": (0.0, 1.0), "obstacle_min_z": (-100.0, 100.0), "obstacle_max_z": (-100.0, 100.0),
     "tf_timeout": (0.0, 2.0), "tf_cache_time": (0.1, 60.0), "max_age": (0.0, 3600.0), "num_threads": (1, 256),
-    "degraded_range": (1.6, 1000.0),
+    "degraded_range": (1.6, 1000.0), "intensity_maxima": (0.0, 1e9), "sensor_pose": (-1000.0, 1000.0),
+    "network_pose": (-1000.0, 1000.0),
 }
+NODE_ONLY = (
+    "autostart", "warm_up", "max_failures", "input_timeout", "skip_without_subscribers", "partner_topics",
+    "partner_poses", "merge_tolerance", "merge_timeout", "deskew", "odom_frame", "point_time_unit", "camera_topics",
+    "camera_transport", "camera_poses", "cameras_rectified", "camera_tolerance", "point_colours", "target_rate",
+    "degradation", "degraded_range", "missed_deadlines", "deadline_window", "recovery_time", "recovery_headroom",
+    "publish_voxels", "publish_occupied_points", "publish_instances", "publish_segments", "publish_occupancy_grid",
+    "publish_uncertainty_grid", "publish_overlay", "dump_folder", "diagnostics_period",
+)
+"""Parameters of the node that a replay does not have."""
+
+_OPTIONS = {"checkpoint": "--checkpoint", "features_checkpoint": "--features", "device": "--device",
+            "num_threads": "--threads", "max_age": "--max-age"}
+"""Parameters of the node that are options of the command."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ class ReplaySettings:
     min_range: float = 0.1
     empty_cloud: str = "publish"
     future_tolerance: float = 1.0
-    intensity_maximum: float = 0.0
+    intensity_maxima: tuple[float, ...] = (0.0,)
     training_sensor: str = "hdl-64e"
     base_frame: str = ""
     sensor_pose: tuple[float, ...] = _KITTI_POSE
@@ -67,14 +82,17 @@ class ReplaySettings:
             if getattr(self, name) not in choices:
                 raise ConfigError(f"Expected {name} to be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for name, (low, high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"Expected {name} to be {low:g} to {high:g}, got {getattr(self, name)}")
-        for name in ("sensor_pose", "network_pose"):
-            if len(getattr(self, name)) != 6:
-                raise ConfigError(f"Expected {name} to have 6 numbers, got {len(getattr(self, name))}")
-        strange = [layer for layer in self.voxel_layers if layer not in LAYERS]
-        if strange or not self.voxel_layers:
-            raise ConfigError(f"Expected voxel_layers to be of {', '.join(LAYERS)}, got {list(self.voxel_layers)}")
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if not low <= number <= high:  # NaN is not, either
+                    raise ConfigError(f"Expected {name} to be {low:g} to {high:g}, got {number}")
+        for name, length in (("sensor_pose", 6), ("network_pose", 6), ("intensity_maxima", 1)):
+            if len(getattr(self, name)) != length:
+                numbers = "6 numbers" if length == 6 else "one number, for the one LiDAR of a replay"
+                raise ConfigError(f"Expected {name} to have {numbers}, got {len(getattr(self, name))}")
+        layers = self.voxel_layers
+        if not layers or len(set(layers)) < len(layers) or not set(layers) <= set(LAYERS):
+            raise ConfigError(f"Expected voxel_layers to be of {', '.join(LAYERS)}, each once, got {list(layers)}")
         self._check_frames()
         if self.obstacle_min_z >= self.obstacle_max_z:
             got = f"{self.obstacle_max_z:g}"
@@ -91,8 +109,7 @@ class ReplaySettings:
 
 _SETTABLE = tuple(
     field.name for field in fields(ReplaySettings)
-    if field.name not in ("checkpoint", "features_checkpoint", "device", "num_threads", "degraded_range",
-                          "point_colours", "max_age")
+    if field.name not in (*_OPTIONS, *NODE_ONLY)
 )
 
 
@@ -100,21 +117,27 @@ def settings_from(texts: Iterable[str], **values: Any) -> ReplaySettings:
     """Settings from ``name=value`` texts, values written as in YAML, and values that are known already.
 
     Raises:
-        ConfigError: an unknown name, or a value of another type or outside its range.
+        ConfigError: an unknown name or one that comes twice, or a value of another type or outside its range.
 
     >>> settings_from(["base_frame=base_link", "max_points=1000"]).max_points
     1000
     """
-    given = dict(values)
+    given: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"Expected a parameter to be written name=value, got {text!r}")
+        if name in given:
+            raise ConfigError(f"Expected each parameter to be given once, got {name} again with {value!r}")
         given[name] = _typed(_known(name), value)
-    return replace(ReplaySettings(), **given)
+    return replace(ReplaySettings(), **{**values, **given})
 
 
 def _known(name: str) -> str:
+    if name in _OPTIONS:
+        raise ConfigError(f"Expected the node's parameter {name} to be given with {_OPTIONS[name]}, got --param {name}")
+    if name in NODE_ONLY:
+        raise ConfigError(f"Expected a parameter of a replay, got {name!r}: the node has it, a replay does not")
     if name not in _SETTABLE:
         close = difflib.get_close_matches(name, _SETTABLE, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -126,17 +149,25 @@ def _typed(name: str, text: str) -> Any:
     default = getattr(ReplaySettings(), name)
     try:
         value = yaml.safe_load(text) if not isinstance(default, str) else text
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as the 30th of February
         raise ConfigError(f"Expected {name} to be written as in YAML, got {text!r}") from error
     if isinstance(default, tuple):
         kind = type(default[0])
         items = value if isinstance(value, list) else []
         if items and all(_is(item, kind) for item in items):
-            return tuple(kind(item) for item in items)
+            return tuple(_as(item, kind) for item in items)
         raise ConfigError(f"Expected {name} to be a list such as {list(default)}, got {text!r}")
     if not _is(value, type(default)):
         raise ConfigError(f"Expected {name} to be a value such as {default!r}, got {text!r}")
-    return type(default)(value)
+    return _as(value, type(default))
+
+
+def _as(value: Any, kind: type) -> Any:
+    """A value as the type that ``_is`` found it to be; whole numbers too large for it become infinite."""
+    try:
+        return kind(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _is(value: Any, kind: type) -> bool:

@@ -21,7 +21,7 @@ from pasco_core.evaluation.notes import merged_notes
 from pasco_core.evaluation.plan import WorkItem
 from pasco_core.evaluation.results import Results
 from pasco_core.evaluation.summary import summarise
-from pasco_core.replay.plan import ReplayPlan
+from pasco_core.replay.plan import ReplayPlan, read_run
 from pasco_core.replay.record import CloudRecord, digest_of
 from pasco_core.replay.run import ReplayRun
 from pasco_core.replay.virtual_node import Fate
@@ -46,6 +46,8 @@ class ReplaySummary:
         statistics: how its scans look in numbers.
         topics: what else the bag holds, type → names.
         evaluation: against the truth; None without.
+        identity: which bag and truth it is.
+        clouds_read: clouds of the bag up to its end or its damage, with those that ``every`` leaves out.
     """
 
     plan: ReplayPlan
@@ -56,12 +58,16 @@ class ReplaySummary:
     statistics: Mapping[str, str]
     topics: Mapping[str, list[str]]
     evaluation: Results | None
+    identity: Mapping[str, str]
+    clouds_read: int
 
     def remarks(self) -> list[str]:
         """What a reader must not miss."""
         lines = list(self.damage)
         if self.damage:
-            lines.append(f"The numbers are of the {len(self.records)} clouds that could be read before the damage")
+            taken, read = len(self.records), self.clouds_read
+            some = f"the {read}" if taken == read else f"{taken} of the {read}"
+            lines.append(f"The numbers are of {some} clouds that could be read before the damage")
         if self.sensor:
             lines.append(f"The scans differ from those of the training sensor, {self.plan.settings.training_sensor}: "
                          f"{'; '.join(self.sensor)}. Predictions may be worse than the numbers of the model card")
@@ -84,6 +90,7 @@ class ReplaySummary:
         accuracy = self.evaluation.metrics() if self.evaluation else None
         return {
             "format": FORMAT_VERSION, "recipe": self.plan.recipe(), "places": self.plan.places(),
+            "identity": dict(self.identity),
             "clouds": len(self.records), "sha256": digest_of(self.records),
             "outcomes": counts_of(record.verdict.outcome for record in self.records),
             "codes": dict(sorted(Counter(r.verdict.code for r in self.records).items())),
@@ -163,7 +170,8 @@ def summary_of(run: ReplayRun, reader: BagReader) -> ReplaySummary:
             others.setdefault(topic.type, []).append(topic.name)
     numbers = run.statistics.values() if run.statistics is not None else {}
     return ReplaySummary(
-        plan, records, run.fates, run.damage, sensor, numbers, dict(sorted(others.items())), _evaluation(run, records)
+        plan, records, run.fates, run.damage, sensor, numbers, dict(sorted(others.items())),
+        _evaluation(run, records), read_run(run.out)["identity"], run.clouds_read,
     )
 
 

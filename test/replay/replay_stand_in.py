@@ -10,6 +10,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from pasco_core.data.label_set import SEMANTIC_KITTI
+from pasco_core.errors import CheckpointError
 from pasco_core.geometry import VoxelGrid
 from pasco_core.prediction import ScenePrediction, Segment
 from pasco_core.stream.model import Model
@@ -65,6 +66,11 @@ def load_fragile(settings: Any) -> Model:
         return scene_of(points)
 
     return Model(predict, "fragile", grid=GRID)
+
+
+def load_nothing(settings: Any) -> Model:
+    """As where the checkpoint is none."""
+    raise CheckpointError("Expected a checkpoint, got a letter")
 
 
 def points_of(number: int, n: int = 60) -> np.ndarray:

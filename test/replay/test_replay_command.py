@@ -55,6 +55,7 @@ def test_two_replays_are_compared_with_differences_and_pictures(bag, tmp_path, c
     assert main(arguments) == 0
     values = json.loads(capsys.readouterr().out)
     assert "0 of 4 predictions are the same bit by bit" in values["remarks"]
+    assert not any("different bags" in remark for remark in values["remarks"])
     assert "Setting min_range is 0.1 in A, 0.2 in B" in values["remarks"]
     miou = next(row for row in values["tables"]["Accuracy and calibration"] if row[""] == "iou")
     assert miou["A"] == 1.0 and miou["difference"] < -0.1
@@ -88,6 +89,8 @@ def test_several_cloud_topics_are_listed_with_their_counts(tmp_path, capsys):
     (["{bag}", "--every", "0"], "--every to be at least 1", 2),
     (["{bag}", "--latency", "1"], "to come with --realtime", 2),
     (["{bag}", "--realtime", "--latency", "-1"], "--latency to be 0 to 3600", 2),
+    (["{bag}", "--realtime", "--every", "2"], "--realtime to come without --every", 2),
+    (["{bag}", "--param", "sensor_pose=[0,0,.nan,0,0,0]"], "sensor_pose to be -1000 to 1000, got nan", 2),
     (["{bag}", "--truth-sequence", "08"], "to come with --truth", 2),
     (["{bag}", "--truth", "{bag}"], "SemanticKITTI", 1),
     (["{bag}", "--topic", "/point"], "did you mean /points", 1),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import replay_stand_in as stand_in
 
 from pasco_core.data.bags import open_bag
-from pasco_core.errors import ConfigError
+from pasco_core.errors import CheckpointError, ConfigError
 from pasco_core.messages.scene_reader import scene_from_messages
 from pasco_core.replay import ReplayPlan, ReplaySettings, begin, replay, settings_from
 from pasco_core.replay import outputs as replay_outputs
 from pasco_core.replay.plan import Realtime, TruthPlace
 from pasco_core.replay.record import digest_of
+from pasco_core.replay.settings import NODE_ONLY
 from pasco_core.replay.summary import summary_of
 from pasco_core.stream.outcomes import Outcome
 
@@ -125,6 +127,39 @@ def test_a_folder_of_another_replay_is_refused_with_the_differences(bag, tmp_pat
         begin(plan_of(bag), tmp_path / "mine")
 
 
+def another_drive(path):
+    """Like the drive of these tests, but a point of its last cloud lies elsewhere."""
+    messages = stand_in.drive()
+    messages[-1][3].data[:4] = 0
+    return stand_in.write(path, messages)
+
+
+def test_another_bag_at_the_same_path_is_refused_and_one_that_moved_goes_on(bag, tmp_path):
+    first = replay(begin(plan_of(bag), tmp_path / "out"))
+    next(first)
+    first.close()
+    (tmp_path / "disk").mkdir()
+    moved = bag.rename(tmp_path / "disk" / bag.name)
+    assert begin(plan_of(moved), tmp_path / "out").todo == 5
+    another_drive(bag)
+    with pytest.raises(ConfigError, match="the bag is another one than the one begun with"):
+        begin(plan_of(bag), tmp_path / "out")
+    renamed = moved.rename(tmp_path / "disk" / "evening")
+    with pytest.raises(ConfigError, match="the bag is called drive there, evening here"):
+        begin(plan_of(renamed), tmp_path / "out")
+
+
+def test_a_start_that_fails_does_not_claim_its_folder(bag, tmp_path):
+    with pytest.raises(CheckpointError):
+        done(plan_of(bag, loader=stand_in.load_nothing, every=2), tmp_path / "out")
+    assert len(done(plan_of(bag), tmp_path / "out").records) == 6
+
+
+def test_real_time_needs_every_cloud(bag):
+    with pytest.raises(ConfigError, match=r"--realtime to come without --every, got --every 2: .* fewer"):
+        plan_of(bag, every=2, realtime=Realtime())
+
+
 def test_bad_clouds_get_the_outcomes_that_the_node_gives_them(tmp_path):
     start, period = stand_in.START, stand_in.PERIOD
     good, broken = stand_in.cloud(start, stand_in.points_of(0)), stand_in.cloud(start + period, stand_in.points_of(1))
@@ -186,6 +221,9 @@ def test_a_bag_that_was_cut_is_replayed_to_its_last_whole_cloud_and_the_summary_
     assert [r.number for r in summary.records] == list(range(count))
     assert any("to be whole" in line for line in summary.remarks())
     assert any(f"{count} clouds that could be read before the damage" in line for line in summary.remarks())
+    third = done(plan_of(bag, count, every=3), tmp_path / "third")
+    said = f"The numbers are of {len(range(0, count, 3))} of the {count} clouds that could be read"
+    assert any(said in line for line in third.remarks())
 
 
 def test_the_truth_in_the_bag_gives_scores_and_a_perfect_prediction_gets_100(tmp_path):
@@ -229,7 +267,7 @@ def test_settings_are_named_and_have_the_defaults_of_the_node():
     from pasco_ros.settings.node_config import NodeConfig
 
     node = NodeConfig()
-    own = {"device", "num_threads", "intensity_maximum"}
+    own = {"device", "num_threads"}
     for name, value in vars(ReplaySettings()).items():
         assert name in own or getattr(node, name) == value, name
 
@@ -240,9 +278,39 @@ def test_parameters_are_checked_by_name_type_and_range():
         ("basefame=x", "did you mean base_frame"), ("max_points=many", "a value such as 300000"),
         ("max_points=0", "1 to"), ("sensor_pose=[1, 2]", "6 numbers"), ("output_frame=base", "base_frame"),
         ("min_range", "name=value"), ("voxel_layers=[colour]", "colour"), ("obstacle_max_z=-3", "above"),
+        ("voxel_layers=[semantics, semantics]", "each once"), ("sensor_pose=[0, 0, .nan, 0, 0, 0]", "-1000 to 1000"),
+        ("network_pose=[0, 0, .inf, 0, 0, 0]", "-1000 to 1000"), ("sensor_pose=[0, 0, 1001, 0, 0, 0]", "got 1001"),
+        ("network_pose=[0, 0, 1" + 400 * "0" + ", 0, 0, 0]", "got inf"), ("min_range=.nan", "0 to 100"),
+        ("min_range=2001-02-30", "as in YAML"), ("intensity_maxima=[-1]", "0 to 1e"),
+        ("intensity_maxima=[255, 1]", "one LiDAR"), ("deskew=tf", "the node has it, a replay does not"),
+        ("max_age=1", "given with --max-age"), ("checkpoint=a", "given with --checkpoint"),
     ):
         with pytest.raises(ConfigError, match=message):
             settings_from([text])
+
+
+def test_a_parameter_is_given_once():
+    with pytest.raises(ConfigError, match=r"given once, got min_range again with '2\.0'"):
+        settings_from(["min_range=1.0", "min_range=2.0"])
+
+
+def test_every_parameter_of_the_node_is_one_of_a_replay_or_told_to_be_the_nodes():
+    node_config = pytest.importorskip("pasco_ros.settings.node_config")
+    names = {setting.name for setting in fields(node_config.NodeConfig)}
+    assert set(NODE_ONLY) <= names
+    for name in names:
+        try:
+            settings_from([f"{name}=[]"])
+        except ConfigError as error:
+            assert "did you mean" not in str(error) and "Expected a parameter to be one of" not in str(error)
+
+
+def test_the_value_of_full_intensity_is_the_nodes_first(bag, tmp_path):
+    whole = done(plan_of(bag, settings=settings_from(["intensity_maxima=[1.0]"])), tmp_path / "one")
+    half = done(plan_of(bag, settings=settings_from(["intensity_maxima=[2.0]"])), tmp_path / "two")
+    sure = [messages_of(tmp_path / name, "segments")[0].segments[0].confidence for name in ("one", "two")]
+    assert sure[1] - 0.5 == pytest.approx((sure[0] - 0.5) / 2)
+    assert digest_of(whole.records) != digest_of(half.records)
 
 
 def test_truth_of_a_dataset_with_several_sequences_must_be_named(bag, tmp_path):

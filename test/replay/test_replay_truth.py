@@ -11,6 +11,7 @@ from pasco_core.data.bags import open_bag
 from pasco_core.data.datasets.voxel_files import write_bits, write_labels
 from pasco_core.errors import ConfigError
 from pasco_core.replay import ReplayPlan
+from pasco_core.replay.identity import contradictions
 from pasco_core.replay.plan import TruthPlace
 from pasco_core.replay.truth import TruthFinder
 
@@ -56,6 +57,19 @@ def test_a_cloud_has_the_truth_of_the_frame_of_its_time(bag, kitti):
     times = [0, 0.02, 0.04, 0.06, 0.08, 0.31, 0.4, 0.5]
     (kitti / "sequences" / "08" / "times.txt").write_text("".join(f"{t:e}\n" for t in times))
     assert roads(bag, TruthPlace(str(kitti), by="stamp")) == {0: 1, 3: 6}
+
+
+def test_other_labels_at_the_same_place_are_another_truth_and_moved_ones_are_not(bag, kitti, tmp_path):
+    def identity(root):
+        return ReplayPlan(bag, stand_in.TOPIC, 6, truth=TruthPlace(str(root))).identity()
+
+    first = identity(kitti)
+    moved = kitti.rename(tmp_path / "moved")
+    assert identity(moved) == first
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[0, 0, 0] = ROAD_RAW
+    write_labels(moved / "sequences" / "08" / "voxels" / "000005.label", labels)
+    assert contradictions(first, identity(moved)) == ["the truth is another one than the one begun with"]
 
 
 def test_stamps_need_times(bag, tmp_path, kitti, capsys):

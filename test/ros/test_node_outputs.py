@@ -126,6 +126,7 @@ def test_row_21_without_a_subscriber_nothing_is_computed_but_it_is_reported(benc
 def test_row_29_the_first_real_cloud_is_not_the_first_prediction(bench):
     node = bench(parameters={"warm_up": True})
     assert node.configure() and len(node.predictor.seen) == 1 and node.predictor.seen[0] > 50_000
+    node.close()  # two nodes of one name would answer for each other
     cold = bench(parameters={"warm_up": False}, predictor=FakePredictor())
     assert cold.configure() and cold.predictor.seen == []
 
