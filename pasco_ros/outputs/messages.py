@@ -13,7 +13,6 @@ from std_msgs.msg import Header
 
 from pasco_core.messages import markers, scene_messages
 from pasco_core.messages.message_types import MESSAGE_TYPES
-from pasco_core.messages.scene_messages import compress_layers
 from pasco_ros.reporting.health import Condition
 
 
@@ -26,6 +25,7 @@ def message_class(name: str) -> type:
 TYPES = SimpleNamespace(**{short: message_class(name) for short, name in MESSAGE_TYPES.items()})
 """rclpy's message classes, as the builders of messages take them."""
 
+compress_layers = scene_messages.compress_layers
 cloud_message = partial(scene_messages.cloud_message, TYPES)
 structured_cloud_message = partial(scene_messages.structured_cloud_message, TYPES)
 voxel_grid_message = partial(scene_messages.voxel_grid_message, TYPES)
@@ -38,8 +38,6 @@ no_points_message = partial(scene_messages.no_points_message, TYPES)
 plane_message = partial(scene_messages.plane_message, TYPES)
 status_message = partial(scene_messages.status_message, TYPES)
 instance_markers = partial(markers.instance_markers, TYPES)
-
-__all__ = ["TYPES", "compress_layers", "diagnostics_message", "message_class"]
 
 
 def diagnostics_message(conditions: Sequence[Condition], node: str, hardware: str, stamp: Time) -> DiagnosticArray:
