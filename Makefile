@@ -27,8 +27,8 @@ demo: setup ## run player, node and recorder; the result is in out/demo (SCANS=D
 test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
 	@$(ENVIRONMENT) && python -m pytest $(PYTEST_ARGS)
 
-soak: setup ## drive 20 minutes with random faults; verdict in out/soak (SOAK_ARGS="--minutes 2 --model network")
-	@$(ENVIRONMENT) && python -m pasco_ros.soak $(SOAK_ARGS)
+soak: setup ## the slow tests, then drive 20 minutes with random faults; verdict in out/soak (SOAK_ARGS="--minutes 2 --model network")
+	@$(ENVIRONMENT) && python -m pytest -q -m soak && python -m pasco_ros.soak $(SOAK_ARGS)
 
 lint: setup ## check the style
 	@$(ENVIRONMENT) && ruff check .

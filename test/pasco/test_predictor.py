@@ -132,6 +132,7 @@ def test_untrained_weights_keep_about_the_share_of_voxels_they_promise(points):
         candidates = 8 * counts[stride]
 
 
+@pytest.mark.soak
 def test_untrained_weights_follow_the_seed():
     config = PaSCoConfig(**TINY)
     first, again, other = (untrained_network(config, seed).state_dict() for seed in (1, 1, 2))
@@ -198,6 +199,7 @@ def test_a_network_that_calls_everything_empty_gives_an_empty_scene(points):
     assert not scene.nothing_known
 
 
+@pytest.mark.soak
 def test_random_transforms_follow_the_generator(network, points):
     def scene(seed: int):
         return Predictor(network, transforms="random", rng=np.random.default_rng(seed))(points)
@@ -305,6 +307,7 @@ def test_a_real_scan_completes(predictor, kitti_velodyne):
     assert any("points out of range" in note for note in scene.notes)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["entropy", "agreement"])
 def test_other_uncertainties_change_the_uncertainty_and_nothing_else(network, points, scene, kind):
     other = Predictor(network, uncertainty=kind)(points)

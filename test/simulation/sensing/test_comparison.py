@@ -51,6 +51,7 @@ def simulated() -> tuple[ScanStatistics, list[np.ndarray]]:
     return statistics, shown
 
 
+@pytest.mark.soak
 def test_simulated_scans_are_near_real_ones_in_numbers_and_in_a_picture(real, simulated, repository: Path):
     found = distances(simulated[0], real[0])
     folder = repository / "out" / "simulation_comparison"
