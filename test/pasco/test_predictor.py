@@ -84,6 +84,7 @@ def test_the_same_scan_gives_the_same_bits(predictor, points, scene):
     assert same_scene(predictor(points), scene)
 
 
+@pytest.mark.soak
 def test_the_order_of_the_points_hardly_matters(predictor, points, scene):
     shuffled = predictor(points[np.random.default_rng(0).permutation(len(points))])
     assert (shuffled.semantics == scene.semantics).mean() > 0.999
@@ -118,6 +119,7 @@ def test_untrained_weights_say_so_in_every_scene():
     assert UNTRAINED_NOTE in predictor(np.zeros((0, 4), np.float32)).notes
 
 
+@pytest.mark.soak
 def test_untrained_weights_keep_about_the_share_of_voxels_they_promise(points):
     network = untrained_network(PaSCoConfig(**TINY))
     counts = {}
@@ -208,6 +210,7 @@ def test_random_transforms_follow_the_generator(network, points):
     assert same_scene(first, scene(0)) and not same_scene(first, scene(1))
 
 
+@pytest.mark.soak
 def test_given_transforms_replace_the_fixed_ones(network, points, scene):
     assert same_scene(Predictor(network, transforms=fixed_transforms(2))(points), scene)
     twice = Predictor(network, transforms=[np.eye(4), np.eye(4)])(points)
