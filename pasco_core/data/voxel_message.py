@@ -11,6 +11,9 @@ from pasco_core.data.layer_codec import decompress
 from pasco_core.errors import DataError
 from pasco_core.geometry import VoxelGrid
 
+LAYERS = ("semantics", "instance", "occupancy_probability", "uncertainty")
+"""Names of the layers that the node and the replay publish (msg/VoxelLayer.msg)."""
+
 ENCODINGS = {2: ("<u1", 255), 4: ("<u2", 65535), 5: ("<i4", -1), 7: ("<f4", np.nan)}
 """VoxelLayer.encoding → NumPy type and raw value for "unknown"."""
 

@@ -97,7 +97,7 @@ class FusionEvaluation:
             self._fusion = SceneFusion(scene.labels, self._config)
             self._single, self._fused = (CompletionMetrics(scene.labels.class_names) for _ in range(2))
         started = self._clock()
-        fused = self._fusion.add(Observation.of_scene(scene), frame.pose, frame.time)
+        fused = self._fusion.add_and_see(Observation.of_scene(scene), frame.pose, frame.time)
         self.seconds += self._clock() - started
         self.n_frames += 1
         if frame.truth is None:

@@ -15,6 +15,7 @@ from pasco_core.fusion.observation import Observation
 from pasco_core.fusion.rolling_window import Overlap, RollingWindow
 from pasco_core.fusion.tracks import Detection, Track, TrackStore
 from pasco_core.geometry import VoxelGrid
+from pasco_core.geometry.voxel_boxes import voxel_boxes
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,8 @@ class SceneFusion:
         self._start: float | None = None
         self._now = 0.0
 
-    def add(self, observation: Observation, pose: np.ndarray, time: float) -> FusedScene:
-        """Take one frame; returns what is believed of its own voxels, all frames before it considered.
-
-        The frame itself is not resampled for the result, only what came before.
+    def add(self, observation: Observation, pose: np.ndarray, time: float) -> None:
+        """Take one frame.
 
         Args:
             observation: what it says.
@@ -81,6 +80,21 @@ class SceneFusion:
         Raises:
             DataError: another label set, a pose that is no rigid transform, or a time that runs backwards.
         """
+        overlap, track_of = self._meet(observation, pose, time)
+        self._evidence.measure(_measured(observation, overlap.slots, overlap.sources, track_of), self._now)
+
+    def add_and_see(self, observation: Observation, pose: np.ndarray, time: float) -> FusedScene:
+        """Take one frame; returns what is believed of its own voxels, all frames before it considered.
+
+        The frame itself is not resampled for the result, only what came before. Arguments and errors as for ``add``.
+        """
+        overlap, track_of = self._meet(observation, pose, time)
+        own = self._own_belief(observation, pose, track_of)
+        self._evidence.measure(_measured(observation, overlap.slots, overlap.sources, track_of), self._now)
+        return self._scene(observation.grid, own, _unchanged)
+
+    def _meet(self, observation: Observation, pose: np.ndarray, time: float) -> tuple[Overlap, np.ndarray]:
+        """Where a frame lies in the window, and the track of each of its things; what moved away is forgotten."""
         self._check(observation, pose, time)
         self._start = time if self._start is None else self._start
         self._now = time - self._start
@@ -90,9 +104,7 @@ class SceneFusion:
         overlap = self._window.overlap(observation.grid, pose)
         track_of = self._follow(observation, pose, overlap)
         self._evidence.forget_moved(overlap.slots[overlap.sources >= 0], track_of[track_of > 0])
-        own = self._own_belief(observation, pose, track_of)
-        self._evidence.measure(_measured(observation, overlap.slots, overlap.sources, track_of), self._now)
-        return self._scene(observation.grid, own, _unchanged)
+        return overlap, track_of
 
     def window(self) -> FusedScene:
         """Everything that is remembered, in the fixed frame."""
@@ -122,12 +134,15 @@ class SceneFusion:
     def _own_belief(self, observation: Observation, pose: np.ndarray, track_of: np.ndarray) -> Belief:
         """Of every voxel of the frame's grid; of those that the frame does not know, what was known before."""
         slots = self._window.slots_of(observation.grid, pose)
-        belief = self._evidence.read(slots, self._now)
-        known = np.flatnonzero(observation.semantics.reshape(-1) != UNKNOWN)
+        is_known = observation.semantics.reshape(-1) != UNKNOWN
+        known, rest = np.flatnonzero(is_known), np.flatnonzero(~is_known)
         own = self._evidence.believe(_measured(observation, slots[known], known, track_of), self._now)
-        for before, now in zip(vars(belief).values(), vars(own).values(), strict=True):
-            before[known] = now
-        return belief
+        before = self._evidence.read(slots[rest], self._now)
+        merged = {}
+        for name, values in vars(own).items():
+            merged[name] = np.empty(len(slots), values.dtype)
+            merged[name][known], merged[name][rest] = values, getattr(before, name)
+        return Belief(**merged)
 
     def _shared(self, observation: Observation, overlap: Overlap) -> dict[int, dict[int, float]]:
         """Thing → track → share of the thing's voxels in which this track was before."""
@@ -187,14 +202,8 @@ def _unchanged(array: np.ndarray) -> np.ndarray:
 
 def _boxes(observation: Observation, pose: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Thing → middle (3,) in the fixed frame and extent (3,) of its voxels, in metres."""
-    flat = np.flatnonzero(observation.instances)
-    ids = observation.instances.reshape(-1)[flat]
-    order = np.argsort(ids, kind="stable")
-    voxels = np.column_stack(np.unravel_index(flat[order], observation.grid.shape))
-    unique, starts = np.unique(ids[order], return_index=True)
-    if not len(unique):
-        return {}
-    lower, upper = np.minimum.reduceat(voxels, starts), np.maximum.reduceat(voxels, starts)
-    middles = observation.grid.centre_of((lower + upper) / 2) @ pose[:3, :3].T + pose[:3, 3]
-    sizes = (upper - lower + 1) * observation.grid.voxel_size
-    return {int(number): (middles[i], sizes[i]) for i, number in enumerate(unique)}
+    boxes = {}
+    for number, (lower, upper) in voxel_boxes(observation.instances).items():
+        middle = pose[:3, :3] @ observation.grid.centre_of((lower + upper) / 2) + pose[:3, 3]
+        boxes[number] = middle, (upper - lower + 1) * observation.grid.voxel_size
+    return boxes

@@ -18,6 +18,7 @@ from pasco_core.data.layer_codec import COMPRESSIONS, NONE, compress
 from pasco_core.data.voxel_message import ENCODINGS
 from pasco_core.geometry import VoxelGrid as Grid
 from pasco_core.geometry.poses import moved_points, quaternion_of
+from pasco_core.geometry.voxel_boxes import voxel_boxes
 from pasco_core.messages.projection import UNKNOWN_CLASS, occupied_mask
 from pasco_core.prediction import ScenePrediction, Segment
 from pasco_core.stream.outcomes import FrameReport, Verdict
@@ -223,17 +224,11 @@ def structured_cloud_message(types: Any, points: np.ndarray, header: Any) -> Any
 
 def segment_boxes(scene: ScenePrediction) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Lower and upper corner (3,) in metres of the axis-aligned box around each segment's voxels, by segment id."""
-    flat = np.flatnonzero(scene.panoptic)
-    ids = scene.panoptic.reshape(-1)[flat]
-    order = np.argsort(ids, kind="stable")
-    flat, ids = flat[order], ids[order]
-    unique, starts = np.unique(ids, return_index=True)
-    if len(unique) == 0:
-        return {}
-    voxels = np.column_stack(np.unravel_index(flat, scene.grid.shape))
-    lower = np.minimum.reduceat(voxels, starts) * scene.grid.voxel_size + np.asarray(scene.grid.origin)
-    upper = (np.maximum.reduceat(voxels, starts) + 1) * scene.grid.voxel_size + np.asarray(scene.grid.origin)
-    return {int(number): (lower[i], upper[i]) for i, number in enumerate(unique)}
+    size, origin = scene.grid.voxel_size, np.asarray(scene.grid.origin)
+    return {
+        number: (lower * size + origin, (upper + 1) * size + origin)
+        for number, (lower, upper) in voxel_boxes(scene.panoptic).items()
+    }
 
 
 def _segment_ids(ids: np.ndarray, unknown: np.ndarray) -> np.ndarray:

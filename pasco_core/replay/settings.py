@@ -12,10 +12,10 @@ import yaml
 
 from pasco_core.data.layer_codec import COMPRESSIONS
 from pasco_core.data.scan_statistics import TRAINING_SENSORS
+from pasco_core.data.voxel_message import LAYERS
 from pasco_core.errors import ConfigError
 
 _KITTI_POSE = (0.0, 0.0, 1.73, 0.0, 0.0, 0.0)
-LAYERS = ("semantics", "instance", "occupancy_probability", "uncertainty")
 _CHOICES = {
     "empty_cloud": ("publish", "skip"),
     "output_frame": ("sensor", "base"),

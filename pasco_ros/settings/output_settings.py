@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pasco_core.data.layer_codec import COMPRESSIONS
+from pasco_core.data.voxel_message import LAYERS
 from pasco_core.errors import ConfigError
 from pasco_ros.settings.setting import SettingsGroup, setting
-
-LAYERS = ("semantics", "instance", "occupancy_probability", "uncertainty")
 
 
 @dataclass(frozen=True)
