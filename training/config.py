@@ -32,6 +32,8 @@ class DataConfig:
         train_split, val_split: of the dataset; "" with sequences of one's own.
         train_sequences, val_sequences: instead of the splits' ones.
         train_share: share of the training frames in one epoch, drawn anew for each, above 0 to 1.
+        rare_class_share: frames with a class that is in a smaller share of the training frames are drawn more often,
+            by the square root of how much smaller (``repeat_factors``); 0: every frame comes once per epoch.
         val_frames: at most so many validation frames, evenly spread; 0: all.
         workers: loader processes per device; 0: in the training process.
         features: WaffleIron checkpoint, for networks that read its point features; "" where they come from the cache.
@@ -46,6 +48,7 @@ class DataConfig:
     train_sequences: tuple[str, ...] = ()
     val_sequences: tuple[str, ...] = ()
     train_share: float = 1.0
+    rare_class_share: float = 0.0
     val_frames: int = 0
     workers: int = 3
     features: str = ""
@@ -54,6 +57,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         _choice("labels", self.labels, LABELS)
         _range("train_share", self.train_share, 0, 1, above=True)
+        _range("rare_class_share", self.rare_class_share, 0, 1)
         _range("val_frames", self.val_frames, 0)
         _range("workers", self.workers, 0, 256)
 
@@ -66,6 +70,8 @@ class AugmentationConfig:
         max_angle: yaw is uniform in ± this many degrees.
         max_shift: shift is uniform in ±(1.5, 1.5, 1) times this, in metres.
         crop: share of the known area's length in x and y that a random crop keeps; 1: no crop.
+        focus: share of the crops that lie around some voxel of a class, drawn evenly from those in the frame, so that
+            rare classes are seen more often (as foreground oversampling does in nnU-Net); the rest lies anywhere.
         point_dropout: share of the input points that is left out at random.
         same_scan: share of the items in which all subnets see the same scan, as they do in inference, instead of
             different ones; helps small networks (input repetition, Havasi et al., ICLR 2021). Published: 0.
@@ -75,6 +81,7 @@ class AugmentationConfig:
     max_angle: float = 30.0
     max_shift: float = 0.2
     crop: float = 1.0
+    focus: float = 0.0
     point_dropout: float = 0.0
     same_scan: float = 0.0
     fixed_views: bool = False
@@ -83,6 +90,7 @@ class AugmentationConfig:
         _range("max_angle", self.max_angle, 0, 180)
         _range("max_shift", self.max_shift, 0)
         _range("crop", self.crop, 0, 1, above=True)
+        _range("focus", self.focus, 0, 1)
         _range("point_dropout", self.point_dropout, 0, 0.99)
         _range("same_scan", self.same_scan, 0, 1)
 

@@ -14,7 +14,8 @@ from pasco_core.data.frame import Frame
 from pasco_core.errors import ConfigError
 from training.config import Experiment
 from training.features import cached_features
-from training.items import EpochSampler, TrainingItems, ValidationItems
+from training.items import TrainingItems, ValidationItems
+from training.sampling import EpochSampler, epoch_sampler
 
 
 class SceneData(pl.LightningDataModule):
@@ -42,9 +43,9 @@ class SceneData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Items one by one."""
-        data, items = self.experiment.data, self.training_items()
+        items = self.training_items()
         rank, world = self._place()
-        self._sampler = EpochSampler(len(items), data.train_share, self.experiment.seed, rank, world)
+        self._sampler = epoch_sampler(self.experiment, self.dataset, self.train_frames, rank, world)
         if self._continue_from is not None:
             self._sampler.continue_from(*self._continue_from)
             self._continue_from = None

@@ -21,7 +21,8 @@ from pasco_core.systems.pasco.losses import SubnetTarget, completion_losses
 from training.batch import TrainingBatch
 from training.config import Experiment
 from training.divergence import TrainingDiverged, not_finite
-from training.items import EpochSampler, TrainingItems
+from training.items import TrainingItems
+from training.sampling import epoch_sampler
 from training.schedule import learning_rate_factor
 
 log = logging.getLogger("training")
@@ -98,7 +99,7 @@ def _items(experiment: Experiment, dataset: Dataset) -> Iterator[TrainingBatch]:
         data.train_split
     )
     items = TrainingItems(dataset, frames, experiment)
-    sampler = EpochSampler(len(items), data.train_share, experiment.seed)
+    sampler = epoch_sampler(experiment, dataset, frames)
     epoch = 0
     while True:
         sampler.set_epoch(epoch)

@@ -20,11 +20,11 @@ from pasco_core.errors import ConfigError, DataError, PascoError
 from training.checkpoints import BEST, BEST_FIGURES, FINAL, LAST, Checkpoints, SafeCheckpointIO, check_resume
 from training.config import Experiment
 from training.data_module import SceneData
-from training.items import EpochSampler
 from training.module import PaSCoTraining
 from training.moving_average import MovingAverage
 from training.precision import precision_plugin
 from training.progress import Lines, LoaderWatch, StepLimit, progress_bar
+from training.sampling import EpochSampler
 from training.yaml_config import dump
 
 log = logging.getLogger("training")

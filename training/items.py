@@ -6,7 +6,7 @@ depend on the worker that makes it, nor on the items before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import Sampler
 
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.datasets.training_item import SubnetTarget, subnet_target
@@ -26,6 +25,7 @@ from pasco_core.systems.pasco.training_targets import network_target
 from pasco_core.systems.pasco.transforms import fixed_transforms, random_near_transforms, random_transforms
 from training.batch import TrainingBatch
 from training.config import Experiment
+from training.sampling import classes_in
 
 _TRIES = 20
 
@@ -138,8 +138,9 @@ class TrainingItems(TorchDataset):
     def _view(self, scan: _Scan, transform: np.ndarray, rng: np.random.Generator) -> _View:
         points, rows = scan.points, scan.rows
         warped = warp_voxels(scan.voxels, transform, self._dataset.grid)
+        around = self._focus(scan.truth, transform, rng)
         for _ in range(_TRIES):  # a crop may hold no point or nothing known
-            target = self._target(scan.truth, transform, rng)
+            target = self._target(scan.truth, transform, rng, around)
             inside = target.keeps(warped)
             kept = inside & (rng.random(len(rows)) >= self._experiment.augmentation.point_dropout)
             if kept.any() and inside.any() and (target.semantics[1] != 255).any():
@@ -154,11 +155,26 @@ class TrainingItems(TorchDataset):
             torch.from_numpy(points) if self._with_scans else torch.empty(0, 4), torch.from_numpy(rows),
         )
 
-    def _target(self, truth: VoxelTruth, transform: np.ndarray, rng: np.random.Generator) -> SubnetTarget:
+    def _focus(self, truth: VoxelTruth, transform: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """(2,) where in the subnet's grid the crop is to lie: at some voxel of a class, each class alike; or None."""
+        focus = self._experiment.augmentation.focus
+        if focus == 0 or rng.random() >= focus:
+            return None
+        classes = np.flatnonzero(classes_in(truth, self._experiment.labels.n_classes))
+        classes = classes[classes > 0]
+        if not len(classes):
+            return None
+        candidates = np.flatnonzero(truth.semantics.ravel() == rng.choice(classes))
+        voxel = np.stack(np.unravel_index(rng.choice(candidates), truth.semantics.shape))
+        return warp_voxels(voxel[None].astype(np.int32), transform, self._dataset.grid)[0, :2]
+
+    def _target(
+        self, truth: VoxelTruth, transform: np.ndarray, rng: np.random.Generator, around: np.ndarray | None
+    ) -> SubnetTarget:
         share = self._experiment.augmentation.crop
         return subnet_target(
             truth, transform, self._experiment.labels, self._dataset.grid, rng=rng,
-            crop_share=share if share < 1 else None,
+            crop_share=share if share < 1 else None, crop_around=around,
             swap_empty_and_unknown=self._experiment.targets.swapped_coarse_empty,
         )
 
@@ -169,46 +185,6 @@ class TrainingItems(TorchDataset):
             index = torch.from_numpy(rows)
             semantic = probabilities[index], embedding[index]
         return point_inputs(points[rows], self._dataset.grid, semantic).features
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """(epoch, index) of this device's items, in an order drawn anew for each epoch; can begin in the middle of one.
-
-    Every device gets the same number of items: what is missing to a multiple is filled up from the beginning, because
-    devices that train together must take the same number of steps.
-
-    Args:
-        n_items: in the data.
-        share: of them in one epoch.
-        seed: of the order.
-        rank, world: this device, and how many there are.
-    """
-
-    def __init__(self, n_items: int, share: float, seed: int, rank: int = 0, world: int = 1):
-        self._n_items, self._seed, self._rank, self._world = n_items, seed, rank, world
-        self._n_epoch = max(1, round(n_items * share))
-        self.epoch = 0
-        self._done = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        if epoch != self.epoch:
-            self._done = 0
-        self.epoch = epoch
-
-    def continue_from(self, epoch: int, done: int) -> None:
-        """The next iteration leaves out the first ``done`` items of ``epoch``, which were trained on already."""
-        self.epoch, self._done = epoch, done
-
-    def __len__(self) -> int:
-        return -(-self._n_epoch // self._world)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng([self._seed, self.epoch]).permutation(self._n_items)[: self._n_epoch]
-        padded = np.resize(order, len(self) * self._world)
-        mine = padded[self._rank :: self._world][self._done :]
-        self._done = 0
-        yield from ((self.epoch, int(index)) for index in mine)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from training.items import EpochSampler, TrainingItems
+from training.items import TrainingItems
+from training.sampling import EpochSampler
 
 
 @dataclass(frozen=True)

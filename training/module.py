@@ -80,7 +80,7 @@ class PaSCoTraining(pl.LightningModule):
         Args:
             batch: on the module's device.
             generator: on the same device; thins out voxels beyond the limits.
-            masks: False leaves out the mask losses.
+            masks: False computes completion alone.
         """
         targets, config = list(batch.targets), self.experiment
 
@@ -90,7 +90,7 @@ class PaSCoTraining(pl.LightningModule):
         keep = wanted if config.targets.keep_truth else None
         select = TrainingSelection(config.limits, self.class_weights, generator, keep)
         output = self.network(
-            list(batch.features), list(batch.voxels), batch.box_min, batch.box_max, select=select
+            list(batch.features), list(batch.voxels), batch.box_min, batch.box_max, select=select, instances=masks
         )
         return total_loss(output, targets, self.class_weights, config.losses, masks=masks)
 
@@ -102,7 +102,7 @@ class PaSCoTraining(pl.LightningModule):
         generator = torch.Generator(self.device)
         generator.manual_seed(self._seed_of(batch))
         try:
-            losses = self.losses(batch, generator, self.current_epoch >= self.experiment.targets.completion_only_epochs)
+            losses = self.losses(batch, generator, self._trains_masks())
         except InferenceError as error:
             raise self._diverged(str(error), {}) from error
         bad = not_finite(losses)
@@ -150,6 +150,11 @@ class PaSCoTraining(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The experiment travels with the weights."""
         checkpoint["experiment"] = self.experiment.to_dict()
+
+    def _trains_masks(self) -> bool:
+        """Whether there is a use for masks, and completion has had its epochs alone."""
+        experiment = self.experiment
+        return experiment.network.mask_segments and self.current_epoch >= experiment.targets.completion_only_epochs
 
     def _seed_of(self, batch: TrainingBatch) -> int:
         return int(np.random.SeedSequence([self.experiment.seed, *batch.seed]).generate_state(1)[0])

@@ -17,7 +17,8 @@ from pasco_core.systems.pasco.transforms import fixed_transforms
 from training.batch import TrainingBatch, load_batch, save_batch
 from training.data_module import SceneData
 from training.features import CachedFeatures, cached_features
-from training.items import EpochSampler, TrainingItems, ValidationItems
+from training.items import TrainingItems, ValidationItems
+from training.sampling import EpochSampler
 
 
 def items(n_frames: int = 4, experiment=None, **options) -> TrainingItems:

@@ -177,8 +177,8 @@ def test_a_loader_process_that_fails_or_dies_ends_the_training_with_one_sentence
         fit(tiny_experiment(data={"workers": 1}), tmp_path, machine=Machine("cpu"), dataset=Fragile(deadly))
 
 
-@pytest.mark.parametrize("epoch", [0, 1])
-def test_the_first_epochs_can_train_completion_alone(tmp_path, epoch):
+@pytest.mark.parametrize(("epoch", "mask_segments"), [(0, True), (1, True), (1, False)])
+def test_masks_are_trained_after_the_first_epochs_where_segments_come_from_them(tmp_path, epoch, mask_segments):
     """And the average, the accumulation over items run together through the trainer."""
     seen = []
 
@@ -196,8 +196,8 @@ def test_the_first_epochs_can_train_completion_alone(tmp_path, epoch):
         return trainer
 
     experiment = tiny_experiment(
-        targets={"completion_only_epochs": 1 - epoch}, schedule={"kind": "constant", "epochs": 1},
-        optimiser={"accumulate": 2}, ema_decay=0.9,
+        network={"mask_segments": mask_segments}, targets={"completion_only_epochs": 1 - epoch},
+        schedule={"kind": "constant", "epochs": 1}, optimiser={"accumulate": 2}, ema_decay=0.9,
     )
     fit_module.make_trainer = spied
     try:
@@ -205,4 +205,4 @@ def test_the_first_epochs_can_train_completion_alone(tmp_path, epoch):
     finally:
         fit_module.make_trainer = real
     assert result.steps == 1
-    assert [masks for _, masks in seen] == [bool(epoch)] * 2
+    assert [masks for _, masks in seen] == [bool(epoch) and mask_segments] * 2

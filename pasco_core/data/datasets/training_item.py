@@ -34,18 +34,29 @@ class Crop:
     upper: np.ndarray
 
     @classmethod
-    def random(cls, box_min: np.ndarray, box_max: np.ndarray, rng: np.random.Generator, share: float) -> Crop:
-        """A place drawn evenly within the box.
+    def random(
+        cls,
+        box_min: np.ndarray,
+        box_max: np.ndarray,
+        rng: np.random.Generator,
+        share: float,
+        around: np.ndarray | None = None,
+    ) -> Crop:
+        """A place drawn evenly within the box, or among those that hold a voxel.
 
         Args:
             box_min, box_max: (3,) voxel indices, inclusive.
             rng: two numbers are drawn.
             share: of the extent ``box_max - box_min`` that is kept, more than 0 and at most 1.
+            around: (2,) index in x and y of a voxel that is to lie in the crop, as far as it lies in the box.
         """
         if not 0 < share <= 1:
             raise ConfigError(f"Expected the crop's share to be more than 0 and at most 1, got {share}")
         extent = (box_max[:2] - box_min[:2]).astype(np.float64)
-        lower = box_min[:2] + rng.random(2) * (1 - share) * extent
+        first, last = box_min[:2].astype(np.float64), box_min[:2] + (1 - share) * extent
+        if around is not None:
+            first, last = np.clip(around + 1 - share * extent, first, last), np.clip(around, first, last)
+        lower = first + rng.random(2) * (last - first)
         # A box one voxel wide has no extent; its only layer must stay inside the half-open interval.
         return cls(lower, lower + np.maximum(share * extent, 1.0))
 
@@ -105,6 +116,7 @@ def subnet_target(
     *,
     rng: np.random.Generator | None = None,
     crop_share: float | None = None,
+    crop_around: np.ndarray | None = None,
     swap_empty_and_unknown: bool = False,
 ) -> SubnetTarget:
     """The target of one subnet for one scan (paper: supplementary, training; the item the published weights saw).
@@ -119,6 +131,7 @@ def subnet_target(
         rng: places the crop.
         crop_share: share of the known extent in x and y that a random crop keeps (published: ``CROP_SHARE`` in
             training on SemanticKITTI); None for no crop.
+        crop_around: (2,) x and y of a voxel, in the subnet's grid, that the crop is to hold; None: it lies anywhere.
         swap_empty_and_unknown: parity with the published weights, see ``scaled_targets``.
 
     Raises:
@@ -130,7 +143,7 @@ def subnet_target(
     if crop_share is not None:
         if rng is None:
             raise ConfigError("Expected rng to be a numpy Generator where there is a crop, got None")
-        crop = Crop.random(*(warped.known_box() or (warped.lower, warped.upper)), rng, crop_share)
+        crop = Crop.random(*(warped.known_box() or (warped.lower, warped.upper)), rng, crop_share, crop_around)
         warped = warped.cut(*crop.bounds(warped.lower, warped.upper))
     box_min, box_max = warped.known_box() or (warped.lower, warped.upper)
     box_min = box_min // BOX_STEP * BOX_STEP
