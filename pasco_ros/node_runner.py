@@ -15,7 +15,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.parameter_files import check_command_line
+from pasco_core.settings.parameter_files import check_command_line
 
 WRONG_USE = 2
 

@@ -20,6 +20,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
 
+from pasco_core.settings.node_config import NODE_NAME, NodeConfig
 from pasco_core.stream.model import ModelLoader, load_model, warm_up
 from pasco_core.stream.outcomes import FrameLedger, Outcome, Verdict
 from pasco_core.threads import wait_briefly
@@ -38,10 +39,7 @@ from pasco_ros.reporting.health import Health, assess
 from pasco_ros.reporting.log_bridge import bridge_logging
 from pasco_ros.reporting.sensor_health import assess_sensors
 from pasco_ros.services import NodeServices
-from pasco_ros.settings.node_config import NodeConfig
 from pasco_ros.settings.parameters import change_checker, declare_parameters, read_config
-
-NODE_NAME = "panoptic_scene_completion"
 
 # Not __name__, which is "__main__" where the module is run as a program.
 _log = logging.getLogger("pasco_ros.panoptic_scene_completion")
@@ -201,11 +199,11 @@ class PanopticSceneCompletion(LifecycleNode):
         self._clock_watch.check()
         intake.receive(cloud)
 
-    def _clock_jumped(self, sentence: str) -> None:
+    def _clock_jumped(self, sentence: str, now: int) -> None:
         _log.warning("%s", sentence)
-        self._forget_transforms(sentence)
+        self._forget_transforms(sentence, now)
         if self._active is not None:
-            self._active.intake.clock_jumped(Verdict(Outcome.FLUSHED, "CLOCK_JUMP", sentence))
+            self._active.intake.clock_jumped(Verdict(Outcome.FLUSHED, "CLOCK_JUMP", sentence), now)
 
     def _reset(self) -> None:
         """Forget what earlier clouds left behind, as after a jump of the clock."""
@@ -218,11 +216,11 @@ class PanopticSceneCompletion(LifecycleNode):
     def _last_frame(self) -> ComputedFrame | None:
         return None if self._parts is None else self._parts.pipeline.last_frame
 
-    def _forget_transforms(self, sentence: str) -> None:
-        """What was known before the clock or the stamps jumped is of no use after it."""
+    def _forget_transforms(self, sentence: str, now: int) -> None:
+        """What was known before the clock or the stamps jumped, to a time in ns, is of no use after it."""
         self._clock_jumps, self._last_jump = self._clock_jumps + 1, (sentence, time.monotonic())
         if self._parts is not None:
-            self._parts.flush_transforms()
+            self._parts.flush_transforms(now)
 
     def _stop_listening(self, verdict: Verdict) -> None:
         active, self._active = self._active, None

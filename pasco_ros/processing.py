@@ -10,6 +10,8 @@ from pasco.msg import FrameStatus
 from rclpy.lifecycle import LifecycleNode
 
 from pasco_core.messages.outputs import OutputBuilder
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.stream.cloud_source import CloudMember
 from pasco_core.stream.model import Model
 from pasco_core.stream.outcomes import FrameReport, Outcome, Verdict
 from pasco_ros import qos
@@ -18,13 +20,11 @@ from pasco_ros.computing.effort_control import EffortControl
 from pasco_ros.computing.latest_frame_worker import LatestFrameWorker
 from pasco_ros.computing.pipeline import CloudPipeline
 from pasco_ros.frames.transform_listener import TransformListener
-from pasco_ros.inputs.cloud_frame import CloudMember
 from pasco_ros.inputs.sensor_suite import SensorSuite
 from pasco_ros.outputs import messages
 from pasco_ros.outputs.publishers import OutputPublishers, QosEvents
 from pasco_ros.reporting.frame_reporter import FrameReporter
 from pasco_ros.reporting.health import Health
-from pasco_ros.settings.node_config import NodeConfig
 
 _STOP_TIMEOUT = 4.0  # seconds; launch sends SIGTERM 5 s after SIGINT
 
@@ -64,10 +64,10 @@ class Processing:
         self.worker = LatestFrameWorker(self.pipeline.compute, self.pipeline.deliver, self.reporter.settle)
         self.worker.start()
 
-    def flush_transforms(self) -> None:
-        """Forget where things were."""
+    def flush_transforms(self, now: int | None = None) -> None:
+        """Forget where things were, but not what is known of ``now``: the time in ns after a jump."""
         if self.transforms is not None:
-            self.transforms.flush()
+            self.transforms.flush(now)
 
     def revive(self) -> None:
         """Start the computing thread again if it has ended, which it never should."""

@@ -2,6 +2,8 @@
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from pasco_core.messages.outputs import Output
+
 
 def _profile(reliability: ReliabilityPolicy, durability: DurabilityPolicy, depth: int) -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
@@ -33,6 +35,11 @@ TRANSFORMS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 100
 
 STATIC_TRANSFORMS = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 100)
 """/tf_static: sent once, also to who comes late."""
+
+
+def of_output(output: Output) -> QoSProfile:
+    """What an output of the node is published with."""
+    return LATCHED_OUTPUT if output.latched else LARGE_OUTPUT
 
 
 def recording(published: QoSProfile) -> QoSProfile:

@@ -7,21 +7,23 @@ from collections import deque
 
 import numpy as np
 
-_RECENT = 50_000_000  # ns
+from pasco_core.clock_jumps import jumps_back
+
+# Nanoseconds.
+_MEMORY = 3_000_000_000
+_RECENT = 50_000_000
+_REACH = 100_000_000
+_GAP = 500_000_000
 
 
 class Trajectory:
     """Poses in a fixed frame, added as they are measured. Every method may be called from any thread.
 
-    Args:
-        memory: seconds of the way that are kept.
-        reach: seconds beyond the newest pose for which the movement of the last 0.05 s is taken to go on.
-        gap: seconds between two poses between which nothing is known.
-        jump: seconds by which a time must lie back to mean that the clock was set back: all older poses are forgotten.
+    The last 3 s of the way are kept. The movement of the last 0.05 s is taken to go on for 0.1 s. Between two poses that
+    are more than 0.5 s apart nothing is known. Where the times jump back, everything is forgotten.
     """
 
-    def __init__(self, memory: float = 3.0, reach: float = 0.1, gap: float = 0.5, jump: float = 1.0) -> None:
-        self._memory, self._reach, self._gap, self._jump = (round(s * 1e9) for s in (memory, reach, gap, jump))
+    def __init__(self) -> None:
         self._known: deque[tuple[int, np.ndarray]] = deque(maxlen=4096)
         self._lock = threading.Lock()
 
@@ -29,18 +31,18 @@ class Trajectory:
         """One more pose (4, 4) at a time in nanoseconds; one that is not newer than the newest is left out."""
         with self._lock:
             newest = self._known[-1][0] if self._known else time - 1
-            if time < newest - self._jump:
+            if jumps_back(newest, time):
                 self._known.clear()
             elif time <= newest:
                 return
             self._known.append((time, np.array(pose, np.float64)))
-            while self._known[0][0] < time - self._memory:
+            while self._known[0][0] < time - _MEMORY:
                 self._known.popleft()
 
     def covers(self) -> tuple[int, int] | None:
         """First and last time in nanoseconds at which a pose can be told, or None with less than two poses."""
         with self._lock:
-            return (self._known[0][0], self._known[-1][0] + self._reach) if len(self._known) > 1 else None
+            return (self._known[0][0], self._known[-1][0] + _REACH) if len(self._known) > 1 else None
 
     def at(self, times: np.ndarray) -> np.ndarray | None:
         """Poses (N, 4, 4) float64 at times (N,) int64 in nanoseconds; None where one of them is not covered.
@@ -49,7 +51,7 @@ class Trajectory:
         """
         with self._lock:
             known = list(self._known)
-        if len(known) < 2 or times.min() < known[0][0] or times.max() > known[-1][0] + self._reach:
+        if len(known) < 2 or times.min() < known[0][0] or times.max() > known[-1][0] + _REACH:
             return None
         stamps = np.array([time for time, _ in known], np.int64)
         before = np.searchsorted(stamps, times, "right") - 1
@@ -58,7 +60,7 @@ class Trajectory:
         recent = max(int(np.searchsorted(stamps, stamps[-1] - _RECENT, "right")) - 1, 0)
         before = np.where(before == after, min(recent, len(known) - 2), before)
         used, segment = np.unique(np.stack([before, after]), axis=1, return_inverse=True)
-        if (stamps[used[1]] - stamps[used[0]] > self._gap).any():
+        if (stamps[used[1]] - stamps[used[0]] > _GAP).any():
             return None
         starts, ends = (np.stack([known[i][1] for i in row]) for row in used)
         segment = segment.reshape(-1)

@@ -27,7 +27,8 @@ class VoxelGrid:
     @property
     def upper(self) -> tuple[float, float, float]:
         """Maximum corner (x, y, z) in metres; not part of the grid itself."""
-        return tuple(round(o + self.voxel_size * n, 9) for o, n in zip(self.origin, self.shape))
+        x, y, z = (round(o + self.voxel_size * n, 9) for o, n in zip(self.origin, self.shape))
+        return x, y, z
 
     @property
     def n_voxels(self) -> int:

@@ -12,12 +12,12 @@ from pasco_core.data.camera_image import PosedImage
 from pasco_core.messages import scene_messages as make
 from pasco_core.messages.camera_view import CameraView
 from pasco_core.messages.markers import instance_markers
+from pasco_core.messages.message_types import MESSAGE_TYPES
 from pasco_core.messages.projection import UNKNOWN, project_obstacles, project_uncertainty
 from pasco_core.prediction import ScenePrediction
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.sensor_settings import CAMERA
 from pasco_core.stream.model import Model
-
-CAMERA = "camera"
-"""Value of ``point_colours`` with which points have the colours that cameras see."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,15 @@ class Output:
     type: str
     latched: bool = False
     needs_camera: bool = False
+
+    @property
+    def ros_type(self) -> str:
+        """Full name of the type, such as ``nav_msgs/msg/OccupancyGrid``."""
+        return MESSAGE_TYPES[self.type]
+
+    def enabled(self, config: NodeConfig) -> bool:
+        """Whether the settings switch this output on."""
+        return bool(getattr(config, f"publish_{self.name}")) and bool(config.cameras or not self.needs_camera)
 
 
 OUTPUTS = (
@@ -65,7 +74,7 @@ class OutputBuilder:
         self._wanted = wanted
 
     def scene(
-        self, scene: ScenePrediction, header: Any, config: Any, pose: np.ndarray | None = None,
+        self, scene: ScenePrediction, header: Any, config: NodeConfig, pose: np.ndarray | None = None,
         images: Sequence[PosedImage] = (),
     ) -> dict[str, Any]:
         """Messages of a predicted scene by output name.
@@ -73,7 +82,7 @@ class OutputBuilder:
         Args:
             scene: the prediction.
             header: stamp of its input, and frame of the outputs.
-            config: the settings, by the names of the node's parameters.
+            config: the settings.
             pose: pose (4, 4) of the scene's frame in the header's; None where they are the same.
             images: what cameras saw, posed in the scene's frame.
         """
@@ -100,12 +109,12 @@ class OutputBuilder:
             **({"overlay": view.overlay} if images else {}),
         })
 
-    def needs_images(self, config: Any) -> bool:
+    def needs_images(self, config: NodeConfig) -> bool:
         """Whether somebody can receive what is made of images."""
         return self._wanted("overlay") or (config.point_colours == CAMERA and self._wanted("occupied_points"))
 
     def unknown(
-        self, model: Model, header: Any, config: Any, pose: np.ndarray | None = None
+        self, model: Model, header: Any, config: NodeConfig, pose: np.ndarray | None = None
     ) -> dict[str, Any]:
         """Messages that say that nothing is known, by output name; arguments as for ``scene``."""
         types, grid, labels = self._types, model.grid, model.labels

@@ -2,6 +2,6 @@
 
 from pasco_core.replay.plan import ReplayPlan
 from pasco_core.replay.run import ReplayRun, begin, replay
-from pasco_core.replay.settings import ReplaySettings, settings_from
+from pasco_core.replay.settings import ReplaySettings, settings_from, settings_in_file
 
-__all__ = ["ReplayPlan", "ReplayRun", "ReplaySettings", "begin", "replay", "settings_from"]
+__all__ = ["ReplayPlan", "ReplayRun", "ReplaySettings", "begin", "replay", "settings_from", "settings_in_file"]

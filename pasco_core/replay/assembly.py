@@ -104,7 +104,8 @@ class Assembly:
             if not full or any(number not in self._fates for number in numbers):
                 return
             if not self._parts.is_whole and not self._parts.has(self._written):
-                self._parts.write(self._written, partial(self._fill, numbers), bag_topics(), BAG_FORMAT)
+                topics = bag_topics(self._plan.settings, bool(self._plan.sensors.cameras))
+                self._parts.write(self._written, partial(self._fill, numbers), topics, BAG_FORMAT)
             for number in numbers:
                 forget(self._out, number)
                 del self._status[number]

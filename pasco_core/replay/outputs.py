@@ -15,15 +15,16 @@ from pasco_core.data.bags.message_types import known_types
 from pasco_core.data.bags.writer import BagFormat, BagParts, BagTopic
 from pasco_core.errors import DataError
 from pasco_core.messages.message_types import MESSAGE_TYPES
-from pasco_core.messages.outputs import OUTPUTS
+from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS
+from pasco_core.settings.node_config import NODE_NAME, NodeConfig
 
-NODE = "/panoptic_scene_completion"
+NODE = f"/{NODE_NAME}"
 STATUS = f"{NODE}/status"
 BAG_FORMAT = BagFormat("mcap", 8, compressed=True)
 CLOUDS_PER_FILE = 50
 
 _KEPT = "kept"
-_TYPES = {output.name: MESSAGE_TYPES[output.type] for output in OUTPUTS}
+_TYPES = {output.name: output.ros_type for output in (*OUTPUTS, *CAMERA_OUTPUTS)}
 
 
 def topic_of(output: str) -> str:
@@ -31,11 +32,16 @@ def topic_of(output: str) -> str:
     return f"{NODE}/{output}"
 
 
-def bag_topics() -> list[BagTopic]:
-    """What the output bag holds, with the quality of service that the node publishes it with."""
+def bag_topics(settings: NodeConfig, with_cameras: bool) -> list[BagTopic]:
+    """What the output bag holds, with the quality of service that the node publishes it with.
+
+    Args:
+        settings: which outputs are switched on.
+        with_cameras: whether there are images in which the scene is drawn.
+    """
     topics = [
-        BagTopic(topic_of(o.name), MESSAGE_TYPES[o.type], latched=o.latched, depth=1 if o.latched else 2)
-        for o in OUTPUTS
+        BagTopic(topic_of(o.name), o.ros_type, latched=o.latched, depth=1 if o.latched else 2)
+        for o in (*OUTPUTS, *CAMERA_OUTPUTS) if o.enabled(settings) and (with_cameras or not o.needs_camera)
     ]
     return [*topics, BagTopic(STATUS, MESSAGE_TYPES["FrameStatus"], depth=100)]
 

@@ -19,6 +19,7 @@ from pasco_core.evaluation.plan import differences
 from pasco_core.replay.identity import bag_digest, contradictions, truth_digest
 from pasco_core.replay.outputs import any_kept
 from pasco_core.replay.record import any_records
+from pasco_core.replay.sensor_topics import SensorTopics
 from pasco_core.replay.settings import ReplaySettings
 from pasco_core.stream.model import ModelLoader, load_model
 
@@ -68,6 +69,8 @@ class ReplayPlan:
         settings: of the node.
         truth: labels beside the bag, or None.
         realtime: what the node would have dropped is worked out too.
+        remarks: what is to be told about the settings.
+        sensors: what of the bag belongs to the clouds; ``find_sensors`` tells.
         loader: makes the model of the settings.
     """
 
@@ -78,6 +81,8 @@ class ReplayPlan:
     settings: ReplaySettings = field(default_factory=ReplaySettings)
     truth: TruthPlace | None = None
     realtime: Realtime | None = None
+    remarks: tuple[str, ...] = ()
+    sensors: SensorTopics = field(default_factory=SensorTopics)
     loader: ModelLoader = load_model
 
     def __post_init__(self) -> None:
@@ -101,14 +106,15 @@ class ReplayPlan:
 
     def recipe(self) -> dict[str, Any]:
         """What decides the results; a run that goes on must have it in common with the one before. No paths in it."""
-        values = asdict(self.settings)
+        values = self.settings.own_values()
         del values["checkpoint"], values["features_checkpoint"]
         weights = {"checkpoint_sha256": _sha256(self.settings.checkpoint or str(shipped.CHECKPOINT))}
         if self.settings.features_checkpoint:
             weights["features_sha256"] = _sha256(self.settings.features_checkpoint)
         return {
             "format": FORMAT_VERSION, "pasco": __version__, "topic": self.topic, "clouds": self.count,
-            "every": self.every, **weights, **values,
+            "every": self.every, **weights, **values, "odometry": self.sensors.odometry,
+            "cameras": {camera.image: camera.info for camera in self.sensors.cameras} or None,
             "truth": {"sequence": self.truth.sequence, "by": self.truth.by} if self.truth else None,
             "realtime": asdict(self.realtime) if self.realtime else None,
         }
@@ -180,12 +186,13 @@ def read_run(out: Path) -> Mapping[str, Any]:
 
 def _sha256(path: str) -> str:
     try:
-        return _sha256_of(path, Path(path).stat().st_mtime_ns)
+        file = Path(path).expanduser()
+        return _sha256_of(file, file.stat().st_mtime_ns)
     except OSError as error:
         raise CheckpointError(f"Expected checkpoint {path} to be readable, got {error.strerror or error}") from error
 
 
 @lru_cache(maxsize=8)
-def _sha256_of(path: str, changed: int) -> str:
+def _sha256_of(path: Path, changed: int) -> str:
     """Of a file that was last changed at that time."""
-    return file_sha256(Path(path))
+    return file_sha256(path)

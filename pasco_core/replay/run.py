@@ -32,6 +32,7 @@ class ReplayRun:
         out: where.
         done: numbers of the clouds that are done already.
         damage: what is wrong with the bag; known after the run.
+        remarks: what was wrong with its messages beside the clouds; known after the run.
         clouds_read: clouds that were read, with those that ``every`` leaves out; known after the run.
         statistics: of the first cloud with points; known after the run.
         fates: what became of each cloud, in order; known after the run.
@@ -41,6 +42,7 @@ class ReplayRun:
     out: Path
     done: frozenset[int]
     damage: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     clouds_read: int = 0
     statistics: ScanStatistics | None = None
     fates: list[Fate] = field(default_factory=list)
@@ -92,7 +94,7 @@ def replay(run: ReplayRun, jobs: int = 1, clock: Callable[[], float] = time.perf
         ) from error
     finally:
         finish()
-    run.damage, run.clouds_read = stream.damage, stream.clouds_read
+    run.damage, run.remarks, run.clouds_read = stream.damage, stream.remarks, stream.clouds_read
     run.statistics, run.fates = stream.statistics, assembly.end()
 
 

@@ -1,116 +1,63 @@
-"""What decides a replay's predictions and messages: the node's parameters, by their names and with their defaults."""
+"""The settings of a replay: the parameters of the node, less those that only a node that runs live can have."""
 
 from __future__ import annotations
 
-import difflib
+import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pasco_core.data.layer_codec import COMPRESSIONS
-from pasco_core.data.scan_statistics import TRAINING_SENSORS
-from pasco_core.data.voxel_message import LAYERS
 from pasco_core.errors import ConfigError
-
-_KITTI_POSE = (0.0, 0.0, 1.73, 0.0, 0.0, 0.0)
-_CHOICES = {
-    "empty_cloud": ("publish", "skip"),
-    "output_frame": ("sensor", "base"),
-    "voxel_compression": tuple(COMPRESSIONS),
-    "training_sensor": ("none", *TRAINING_SENSORS),
-}
-_RANGES = {
-    "max_points": (1, 20_000_000), "min_range": (0.0, 100.0), "future_tolerance": (0.0, 1e9),
-    "uncertainty_threshold": (0.0, 1.0), "obstacle_min_z": (-100.0, 100.0), "obstacle_max_z": (-100.0, 100.0),
-    "tf_timeout": (0.0, 2.0), "tf_cache_time": (0.1, 60.0), "max_age": (0.0, 3600.0), "num_threads": (1, 256),
-    "degraded_range": (1.6, 1000.0), "intensity_maxima": (0.0, 1e9), "sensor_pose": (-1000.0, 1000.0),
-    "network_pose": (-1000.0, 1000.0),
-}
-NODE_ONLY = (
-    "autostart", "warm_up", "max_failures", "input_timeout", "skip_without_subscribers", "partner_topics",
-    "partner_poses", "merge_tolerance", "merge_timeout", "deskew", "odom_frame", "point_time_unit", "camera_topics",
-    "camera_transport", "camera_poses", "cameras_rectified", "camera_tolerance", "point_colours", "target_rate",
-    "degradation", "degraded_range", "missed_deadlines", "deadline_window", "recovery_time", "recovery_headroom",
-    "publish_voxels", "publish_occupied_points", "publish_instances", "publish_segments", "publish_occupancy_grid",
-    "publish_uncertainty_grid", "publish_overlay", "dump_folder", "diagnostics_period",
-)
-"""Parameters of the node that a replay does not have."""
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.parameter_files import node_meant, read_parameter_file
+from pasco_core.settings.setting import unknown_name_message
+from pasco_core.settings.value_checks import check_config, check_value, plain_value
+from pasco_core.yaml_file import parse_yaml
 
 _OPTIONS = {"checkpoint": "--checkpoint", "features_checkpoint": "--features", "device": "--device",
-            "num_threads": "--threads", "max_age": "--max-age"}
-"""Parameters of the node that are options of the command."""
+            "num_threads": "--threads", "max_age": "--max-age", "camera_topics": "--camera"}
+"""Parameters that are options of the command."""
+_OF_THE_COMPUTER = ("device", "num_threads")
+"""Parameters that are not taken from a vehicle's file, because they belong to the computer that the node runs on."""
+
+
+def _other_default(name: str, default: Any, **details: Any) -> Any:
+    """A parameter of the node with another default, or other rules, in a replay."""
+    return field(default=default, metadata={**NodeConfig.setting(name).metadata, **details})
 
 
 @dataclass(frozen=True)
-class ReplaySettings:
-    """Parameters of the node that a replay knows; what each means stands in docs/node.md.
+class ReplaySettings(NodeConfig):
+    """The node's settings with the values of a replay; parameters that only the node has stand at their defaults.
 
     ``num_threads`` is one, not PyTorch's own choice: the last digits of a network's output depend on it. ``device`` is
     the CPU, where the same input gives the same bits.
+
+    Raises:
+        ConfigError: a value breaks its rule, two contradict each other, or a parameter is the node's alone.
     """
 
-    checkpoint: str = ""
-    features_checkpoint: str = ""
-    device: str = "cpu"
-    num_threads: int = 1
-    degraded_range: float = 25.6
-    max_points: int = 300_000
-    min_range: float = 0.1
-    empty_cloud: str = "publish"
-    future_tolerance: float = 1.0
-    intensity_maxima: tuple[float, ...] = (0.0,)
-    training_sensor: str = "hdl-64e"
-    base_frame: str = ""
-    sensor_pose: tuple[float, ...] = _KITTI_POSE
-    network_pose: tuple[float, ...] = _KITTI_POSE
-    output_frame: str = "sensor"
-    tf_timeout: float = 0.1
-    tf_cache_time: float = 10.0
-    voxel_layers: tuple[str, ...] = LAYERS
-    voxel_compression: str = "none"
-    uncertainty_threshold: float = 1.0
-    obstacle_min_z: float = -2.0
-    obstacle_max_z: float = 0.6
-    point_colours: str = "class"
-    max_age: float = 0.0
+    device: str = _other_default("device", "cpu")
+    num_threads: int = _other_default("num_threads", 1, low=1)
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"Expected {name} to be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if not low <= number <= high:  # NaN is not, either
-                    raise ConfigError(f"Expected {name} to be {low:g} to {high:g}, got {number}")
-        for name, length in (("sensor_pose", 6), ("network_pose", 6), ("intensity_maxima", 1)):
-            if len(getattr(self, name)) != length:
-                numbers = "6 numbers" if length == 6 else "one number, for the one LiDAR of a replay"
-                raise ConfigError(f"Expected {name} to have {numbers}, got {len(getattr(self, name))}")
-        layers = self.voxel_layers
-        if not layers or len(set(layers)) < len(layers) or not set(layers) <= set(LAYERS):
-            raise ConfigError(f"Expected voxel_layers to be of {', '.join(LAYERS)}, each once, got {list(layers)}")
-        self._check_frames()
-        if self.obstacle_min_z >= self.obstacle_max_z:
-            got = f"{self.obstacle_max_z:g}"
-            rule = f"above obstacle_min_z = {self.obstacle_min_z:g}"
-            raise ConfigError(f"Expected obstacle_max_z to be {rule}, got {got}")
+        for name in self.names():
+            value, setting = getattr(self, name), self.setting(name)
+            check_value(name, value, type(self))
+            if setting.metadata["node_only"] and value != setting.default:
+                raise ConfigError(_node_only_message(name))
+        check_config(self)
 
-    def _check_frames(self) -> None:
-        if self.output_frame == "base" and not self.base_frame:
-            raise ConfigError("Expected base_frame to be a frame's name with output_frame = base, got ''")
-        if self.base_frame and self.sensor_pose != _KITTI_POSE:
-            why = f"because /tf tells where the sensor is with base_frame = {self.base_frame!r}"
-            raise ConfigError(f"Expected sensor_pose to be left out, {why}, got {list(self.sensor_pose)}")
+    @classmethod
+    def own_names(cls) -> tuple[str, ...]:
+        """Names of the parameters that a replay has, in order."""
+        return tuple(name for name in cls.names() if not cls.setting(name).metadata["node_only"])
 
-
-_SETTABLE = tuple(
-    field.name for field in fields(ReplaySettings)
-    if field.name not in (*_OPTIONS, *NODE_ONLY)
-)
+    def own_values(self) -> dict[str, Any]:
+        """The parameters that a replay has, by name."""
+        return {name: getattr(self, name) for name in self.own_names()}
 
 
 def settings_from(texts: Iterable[str], **values: Any) -> ReplaySettings:
@@ -129,47 +76,79 @@ def settings_from(texts: Iterable[str], **values: Any) -> ReplaySettings:
             raise ConfigError(f"Expected a parameter to be written name=value, got {text!r}")
         if name in given:
             raise ConfigError(f"Expected each parameter to be given once, got {name} again with {value!r}")
-        given[name] = _typed(_known(name), value)
+        _check_settable(name)
+        given[name] = _value(name, value)
     return replace(ReplaySettings(), **{**values, **given})
 
 
-def _known(name: str) -> str:
+def settings_in_file(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a parameter file of the node says to a replay.
+
+    Args:
+        path: a ROS 2 parameter file, such as config/panoptic_scene_completion.yaml.
+
+    Returns:
+        name -> value of the parameters that a replay takes from it, and remarks on the others.
+
+    Raises:
+        ConfigError: the file is none of the node's, or holds an unknown name or a wrong value.
+    """
+    values = read_parameter_file(path, node_meant(path))
+    taken = {name: value for name, value in values.items()
+             if name not in _OF_THE_COMPUTER and not ReplaySettings.setting(name).metadata["node_only"]}
+    if "intensity_maxima" in taken:
+        taken["intensity_maxima"] = taken["intensity_maxima"][:1]  # of the one LiDAR of a replay
+    return taken, _remarks(path, {name: value for name, value in values.items() if name not in taken})
+
+
+def _remarks(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Parameters that a replay does not use: by name where they are not at the node's defaults."""
+    changed = [name for name, value in values.items() if value != NodeConfig.setting(name).default]
+    others = len(values) - len(changed)
+    if changed:
+        told = ", ".join(f"{name} = {_text(values[name])}" for name in changed)
+        more = f", nor {others} more at the node's defaults" if others else ""
+        return (f"A replay does not use these parameters of {path.name}: {told}{more}",)
+    return (f"A replay does not use {others} parameters of {path.name}, all at the node's defaults",) if others else ()
+
+
+def _check_settable(name: str) -> None:
     if name in _OPTIONS:
         raise ConfigError(f"Expected the node's parameter {name} to be given with {_OPTIONS[name]}, got --param {name}")
-    if name in NODE_ONLY:
-        raise ConfigError(f"Expected a parameter of a replay, got {name!r}: the node has it, a replay does not")
-    if name not in _SETTABLE:
-        close = difflib.get_close_matches(name, _SETTABLE, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"Expected a parameter to be one of {', '.join(_SETTABLE)}, got {name!r}{hint}")
-    return name
+    if name not in ReplaySettings.names():
+        known = [own for own in ReplaySettings.own_names() if own not in _OPTIONS]
+        raise ConfigError(unknown_name_message(name, "parameters of a replay", known))
+    if ReplaySettings.setting(name).metadata["node_only"]:
+        raise ConfigError(_node_only_message(name))
 
 
-def _typed(name: str, text: str) -> Any:
-    default = getattr(ReplaySettings(), name)
+def _node_only_message(name: str) -> str:
+    why = ReplaySettings.setting(name).metadata["node_only"]
+    return f"Expected a parameter that a replay has, got '{name}', which only the node has: {why}"
+
+
+def _value(name: str, text: str) -> Any:
+    """A checked value; unlike ROS, which knows the type from the text alone, whole numbers are taken for floats."""
+    example = ReplaySettings.setting(name).default
+    value = text if isinstance(example, str) else plain_value(parse_yaml(text, f"parameter '{name}'"))
+    if isinstance(example, float):
+        value = _as_float(value)
+    elif isinstance(example, tuple) and isinstance(example[0], float) and isinstance(value, tuple):
+        value = tuple(map(_as_float, value))
+    check_value(name, value, ReplaySettings)
+    return value
+
+
+def _as_float(value: Any) -> Any:
+    """A whole number as a float, infinite where it is too large for one; anything else as it is."""
+    if type(value) is not int:
+        return value
     try:
-        value = yaml.safe_load(text) if not isinstance(default, str) else text
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as the 30th of February
-        raise ConfigError(f"Expected {name} to be written as in YAML, got {text!r}") from error
-    if isinstance(default, tuple):
-        kind = type(default[0])
-        items = value if isinstance(value, list) else []
-        if items and all(_is(item, kind) for item in items):
-            return tuple(_as(item, kind) for item in items)
-        raise ConfigError(f"Expected {name} to be a list such as {list(default)}, got {text!r}")
-    if not _is(value, type(default)):
-        raise ConfigError(f"Expected {name} to be a value such as {default!r}, got {text!r}")
-    return _as(value, type(default))
-
-
-def _as(value: Any, kind: type) -> Any:
-    """A value as the type that ``_is`` found it to be; whole numbers too large for it become infinite."""
-    try:
-        return kind(value)
+        return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
 
 
-def _is(value: Any, kind: type) -> bool:
-    """Whether a value of YAML is of a type; whole numbers are numbers too."""
-    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+def _text(value: Any) -> str:
+    """A value as YAML writes it."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value)

@@ -42,6 +42,7 @@ class ReplaySummary:
         records: of the clouds, in order.
         fates: what became of each on the virtual clock; without one, its outcome.
         damage: what is wrong with the bag, one sentence each.
+        missing: what of the settings was not used, or the bag did not have for it, one sentence each.
         sensor: how its scans differ from the training sensor's, one clause each; None: not compared.
         statistics: how its scans look in numbers.
         topics: what else the bag holds, type → names.
@@ -54,6 +55,7 @@ class ReplaySummary:
     records: list[CloudRecord]
     fates: list[Fate]
     damage: tuple[str, ...]
+    missing: tuple[str, ...]
     sensor: list[str] | None
     statistics: Mapping[str, str]
     topics: Mapping[str, list[str]]
@@ -68,6 +70,7 @@ class ReplaySummary:
             taken, read = len(self.records), self.clouds_read
             some = f"the {read}" if taken == read else f"{taken} of the {read}"
             lines.append(f"The numbers are of {some} clouds that could be read before the damage")
+        lines += self.missing
         if self.sensor:
             lines.append(f"The scans differ from those of the training sensor, {self.plan.settings.training_sensor}: "
                          f"{'; '.join(self.sensor)}. Predictions may be worse than the numbers of the model card")
@@ -94,7 +97,8 @@ class ReplaySummary:
             "clouds": len(self.records), "sha256": digest_of(self.records),
             "outcomes": counts_of(record.verdict.outcome for record in self.records),
             "codes": dict(sorted(Counter(r.verdict.code for r in self.records).items())),
-            "damage": list(self.damage), "sensor": {"numbers": dict(self.statistics), "differs": self.sensor},
+            "damage": list(self.damage), "remarks": list(self.missing),
+            "sensor": {"numbers": dict(self.statistics), "differs": self.sensor},
             "other_topics": dict(self.topics), "notes": self.notes(),
             "accuracy": accuracy and {"frames": len(accuracy["frames"]), "results": accuracy["results"]},
         }
@@ -170,8 +174,8 @@ def summary_of(run: ReplayRun, reader: BagReader) -> ReplaySummary:
             others.setdefault(topic.type, []).append(topic.name)
     numbers = run.statistics.values() if run.statistics is not None else {}
     return ReplaySummary(
-        plan, records, run.fates, run.damage, sensor, numbers, dict(sorted(others.items())),
-        _evaluation(run, records), read_run(run.out)["identity"], run.clouds_read,
+        plan, records, run.fates, run.damage, (*plan.remarks, *plan.sensors.lacks, *run.remarks), sensor, numbers,
+        dict(sorted(others.items())), _evaluation(run, records), read_run(run.out)["identity"], run.clouds_read,
     )
 
 

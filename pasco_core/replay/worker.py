@@ -16,8 +16,9 @@ from pasco_core.errors import DataError
 from pasco_core.evaluation.condition import CLEAN
 from pasco_core.evaluation.frame_record import FrameRecord, frame_scores
 from pasco_core.evaluation.plan import RunFile, WorkItem
+from pasco_core.geometry.camera_model import CameraModel
 from pasco_core.messages.message_types import MESSAGE_TYPES
-from pasco_core.messages.outputs import OutputBuilder
+from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS, OutputBuilder
 from pasco_core.messages.projection import occupied_mask
 from pasco_core.prediction import ScenePrediction
 from pasco_core.replay.clouds import CloudItem
@@ -60,8 +61,10 @@ class CloudWorker:
         self._task = task
         self._model: Model = task.plan.loader(task.plan.settings)
         self._types = message_classes(MESSAGE_TYPES)
-        self._builder = OutputBuilder(self._types, self._model.checkpoint, lambda name: True)
+        wanted = {output.name for output in (*OUTPUTS, *CAMERA_OUTPUTS) if output.enabled(task.plan.settings)}
+        self._builder = OutputBuilder(self._types, self._model.checkpoint, wanted.__contains__)
         self._digest = evaluation_run(task.plan, self._model.labels.name).digest
+        self._models: dict[tuple[Any, ...], CameraModel] = {}
         self._first = True
 
     def __call__(self, item: CloudItem) -> CloudRecord:
@@ -100,7 +103,8 @@ class CloudWorker:
             return self._nothing_known(item, len(points), record, timer)
         with timer("messages"):
             header = self._header(item)
-            messages = self._builder.scene(scene, header, self._task.plan.settings, item.grid_pose)
+            images = [replace(image, camera=self._known(image.camera)) for image in item.images]
+            messages = self._builder.scene(scene, header, self._task.plan.settings, item.grid_pose, images)
         with timer("keep"):
             keep(self._task.out, item.number, messages)
         with timer("digest"):
@@ -124,6 +128,13 @@ class CloudWorker:
             keep(self._task.out, item.number, messages)
         verdict = Verdict(Outcome.EMPTY, "EMPTY_UNKNOWN", f"{rule}: an all-unknown grid is published")
         return replace(record, verdict=verdict)
+
+    def _known(self, camera: CameraModel) -> CameraModel:
+        """The same camera as this process has met it first: its table of rays is made once."""
+        rows = (camera.matrix, camera.turn, camera.shift)
+        key = (camera.width, camera.height, camera.model, camera.distortion,
+               *(None if row is None else row.tobytes() for row in rows))
+        return self._models.setdefault(key, camera)
 
     def _header(self, item: CloudItem) -> Any:
         stamp = self._types.Time(sec=item.stamp[0], nanosec=item.stamp[1])

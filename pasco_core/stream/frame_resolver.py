@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,27 +9,9 @@ import numpy as np
 
 from pasco_core.errors import TransformError
 from pasco_core.geometry.poses import moved_points, pose_matrix
-from pasco_core.geometry.transform_tree import UNKNOWN_FRAME
+from pasco_core.geometry.transform_buffer import UNKNOWN_FRAME
+from pasco_core.settings.frame_settings import BASE, FrameSettings
 from pasco_core.stream.header_checks import stamp_ns
-
-
-class FrameSettings(Protocol):
-    """Where the sensor is, by the names of the node's parameters."""
-
-    @property
-    def base_frame(self) -> str: ...
-
-    @property
-    def sensor_pose(self) -> Sequence[float]: ...
-
-    @property
-    def network_pose(self) -> Sequence[float]: ...
-
-    @property
-    def output_frame(self) -> str: ...
-
-    @property
-    def tf_timeout(self) -> float: ...
 
 
 class Transforms(Protocol):
@@ -86,20 +67,25 @@ class FrameResolver:
         """
         if self._transforms is None:
             return pose_matrix(config.sensor_pose)
-        return self.in_frame(config.base_frame, header, config)
+        return self.in_frame(config.base_frame, header, config.tf_timeout)
 
-    def in_frame(self, frame: str, header: Any, config: FrameSettings) -> np.ndarray:
+    def in_frame(self, frame: str, header: Any, timeout: float = 0.0) -> np.ndarray:
         """Pose (4, 4) in another frame of the frame of a header, at its stamp, by /tf.
 
+        Args:
+            frame: name of the other frame.
+            header: frame and stamp.
+            timeout: how long the transform may be waited for, seconds.
+
         Raises:
-            TransformError: there is no such transform, no /tf is read, or it did not come within ``tf_timeout``.
+            TransformError: there is no such transform, no /tf is read, or it did not come within ``timeout``.
         """
         if self._transforms is None:
             raise TransformError(
                 f"Expected base_frame to be set, so that /tf tells where {header.frame_id!r} is in {frame!r}, got ''",
                 UNKNOWN_FRAME,
             )
-        return self._transforms.lookup(frame, header.frame_id, stamp_ns(header.stamp), config.tf_timeout)
+        return self._transforms.lookup(frame, header.frame_id, stamp_ns(header.stamp), timeout)
 
     def place(self, header: Any, config: FrameSettings) -> Placement:
         """Where the cloud with this header, and its scene, are.
@@ -109,7 +95,7 @@ class FrameResolver:
         """
         network = pose_matrix(config.network_pose)
         sensor = np.linalg.inv(network) @ self.in_base(header, config)
-        if config.output_frame == "base":
+        if config.output_frame == BASE:
             own = type(header)(stamp=header.stamp, frame_id=config.base_frame)
             return Placement(own, _unless_same(sensor), network)
         return Placement(header, _unless_same(sensor), _unless_same(np.linalg.inv(sensor)))

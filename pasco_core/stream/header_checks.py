@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pasco_core.clock_jumps import jumps_back
 from pasco_core.stream.outcomes import Outcome, Verdict
 
 _NANO = 1_000_000_000
@@ -42,23 +43,26 @@ def stamp_ns(stamp: Any) -> int:
 class StampOrder:
     """Remembers the newest stamp and refuses what is not newer.
 
-    A stamp that lies further back than ``jump`` seconds is taken for a clock that jumped (a bag that starts again, a
+    A stamp that lies more than a second further back is taken for a clock that jumped (a bag that starts again, a
     device that was restarted): it is accepted and becomes the newest.
+
+    Attributes:
+        newest: that stamp in ns, None before the first.
     """
 
-    def __init__(self, topic: str, jump: float = 1.0) -> None:
+    def __init__(self, topic: str) -> None:
         self._topic = topic
-        self._jump = jump
-        self._newest: int | None = None
+        self.newest: int | None = None
 
     def take(self, stamp: Any) -> Verdict | None:
         """None if the cloud is to be computed; else why not, or FLUSHED where older clouds must be forgotten first."""
         time = stamp_ns(stamp)
-        newest = self._newest
+        newest = self.newest
+        jumped = newest is not None and jumps_back(newest, time)
         back = 0.0 if newest is None else (newest - time) / _NANO
-        if newest is None or time > newest or back > self._jump:
-            self._newest = time
-        if back > self._jump:
+        if newest is None or time > newest or jumped:
+            self.newest = time
+        if jumped:
             message = f"The stamps on {self._topic} jumped back by {back:.3f} s: older clouds are discarded"
             return Verdict(Outcome.FLUSHED, "CLOCK_JUMP", message)
         if newest is None or time > newest:

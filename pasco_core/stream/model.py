@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from pasco_core.data.plain_scan import plain_scan
 from pasco_core.errors import ConfigError, InferenceError
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
 from pasco_core.prediction import ScenePrediction
+from pasco_core.settings.deadline_settings import LEVELS
+from pasco_core.settings.node_config import NodeConfig
 
-FULL_EFFORT = "full"
+FULL_EFFORT = LEVELS[0]
 """The level of effort that every model has."""
 
 _log = logging.getLogger(__name__)
@@ -58,29 +60,10 @@ class Model:
         return self.predict(points) if effort is None else self.predict(points, effort=effort)
 
 
-class ModelSettings(Protocol):
-    """Which network is loaded, by the names of the node's parameters."""
-
-    @property
-    def checkpoint(self) -> str: ...
-
-    @property
-    def features_checkpoint(self) -> str: ...
-
-    @property
-    def device(self) -> str: ...
-
-    @property
-    def num_threads(self) -> int: ...
-
-    @property
-    def degraded_range(self) -> float: ...
+ModelLoader = Callable[[NodeConfig], Model]
 
 
-ModelLoader = Callable[[Any], Model]
-
-
-def load_model(config: ModelSettings) -> Model:
+def load_model(config: NodeConfig) -> Model:
     """Load PaSCo with the weights and on the device of the settings.
 
     Raises:

@@ -1,18 +1,18 @@
-"""A geometry_msgs/TransformStamped, of rclpy or of a bag, on its way into the transform tree."""
+"""A geometry_msgs/TransformStamped, of rclpy or of a bag, on its way into a buffer of transforms."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pasco_core.geometry.transform_tree import TransformTree
+from pasco_core.geometry.transform_buffer import TransformBuffer
 from pasco_core.stream.header_checks import stamp_ns
 
 
-def insert_stamped(tree: TransformTree, stamped: Any, static: bool) -> bool:
+def insert_stamped(tree: TransformBuffer, stamped: Any, static: bool) -> bool:
     """Take a transform in; returns whether it was kept.
 
     Raises:
-        TransformError: as ``TransformTree.insert``.
+        TransformError: as ``TransformBuffer.insert``.
     """
     move, turn = stamped.transform.translation, stamped.transform.rotation
     return tree.insert(

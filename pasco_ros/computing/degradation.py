@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pasco_ros.settings.deadline_settings import AUTO, LEVELS, OFF, DeadlineSettings
+from pasco_core.settings.deadline_settings import AUTO, LEVELS, OFF, DeadlineSettings
 
 _FEW = 3  # computations that tell what a level costs
 _MOST_PATIENCE = 32  # times recovery_time

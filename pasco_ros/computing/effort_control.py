@@ -12,11 +12,11 @@ import numpy as np
 
 from pasco_core.errors import InferenceError
 from pasco_core.prediction import ScenePrediction
+from pasco_core.settings.deadline_settings import AUTO
+from pasco_core.settings.node_config import NodeConfig
 from pasco_core.stream.model import Model
 from pasco_core.stream.outcomes import FrameReport
 from pasco_ros.computing.degradation import DegradationLadder, Load, Step
-from pasco_ros.settings.deadline_settings import AUTO
-from pasco_ros.settings.node_config import NodeConfig
 
 _log = logging.getLogger(__name__)
 

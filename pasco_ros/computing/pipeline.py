@@ -16,18 +16,18 @@ from pasco_core.errors import CloudError, TransformError
 from pasco_core.messages.outputs import OutputBuilder
 from pasco_core.messages.projection import occupied_mask
 from pasco_core.prediction import ScenePrediction
+from pasco_core.settings.deadline_settings import LEVELS
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.stream.cameras import Cameras
 from pasco_core.stream.frame_resolver import FrameResolver, Placement
 from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.stream.model import Model, check_scene
 from pasco_core.stream.outcomes import FrameReport, Outcome, Verdict
+from pasco_core.stream.sweep_builder import SweepBuilder
 from pasco_ros.computing.degradation import Load, time_budget
 from pasco_ros.computing.effort_control import EffortControl
-from pasco_ros.computing.sweep_builder import SweepBuilder
-from pasco_ros.inputs.cameras import Cameras
 from pasco_ros.inputs.cloud_frame import CloudFrame
 from pasco_ros.reporting.frame_dump import ComputedFrame
-from pasco_ros.settings.deadline_settings import LEVELS
-from pasco_ros.settings.node_config import NodeConfig
 
 
 @dataclass
@@ -107,7 +107,7 @@ class CloudPipeline:
             with _timed(report, "transform"):
                 placement = self._resolver.place(frame.header, config)
             with _timed(report, "decode"):
-                cloud = self._sweeps.build(frame, placement, config)
+                cloud = self._sweeps.build(frame.members, placement, config)
                 points = placement.in_network(cloud.points)
         except TransformError as error:
             return Verdict(Outcome.TF_UNAVAILABLE, error.reason, str(error))

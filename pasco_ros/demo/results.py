@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from pasco_core.messages.outputs import OUTPUTS
 from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.stream.outcomes import Outcome
 from pasco_ros.demo.bag import read_bag
 from pasco_ros.demo.topics import CLOUDS, NODE, STATUS, TOPICS
-from pasco_ros.outputs.output_messages import OUTPUTS
 
 
 @dataclass

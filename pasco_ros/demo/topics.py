@@ -9,10 +9,12 @@ from pasco.msg import FrameStatus
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 
+from pasco_core.messages.outputs import OUTPUTS
+from pasco_core.settings.node_config import NODE_NAME
 from pasco_ros import qos
-from pasco_ros.outputs.output_messages import OUTPUTS
+from pasco_ros.outputs.messages import message_class
 
-NODE = "/panoptic_scene_completion"
+NODE = f"/{NODE_NAME}"
 CLOUDS = "/points"
 STATUS = f"{NODE}/status"
 DIAGNOSTICS = "/diagnostics"
@@ -41,7 +43,7 @@ class Topic:
 
 TOPICS = (
     Topic(CLOUDS, PointCloud2, qos.PLAYED_CLOUDS),
-    *(Topic(f"{NODE}/{output.name}", output.type, output.qos) for output in OUTPUTS),
+    *(Topic(f"{NODE}/{output.name}", message_class(output.ros_type), qos.of_output(output)) for output in OUTPUTS),
     Topic(STATUS, FrameStatus, qos.STATUS),
     Topic(DIAGNOSTICS, DiagnosticArray, qos.DIAGNOSTICS),
 )

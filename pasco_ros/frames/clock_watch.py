@@ -8,8 +8,7 @@ from collections.abc import Callable
 from rclpy.clock import JumpThreshold, ROSClock, TimeJump
 from rclpy.duration import Duration
 
-BACKWARD, FORWARD = 1.0, 10.0
-"""Steps of the clock in seconds that are a jump: back by more than the one, ahead by more than the other."""
+from pasco_core.clock_jumps import BACKWARD, FORWARD
 
 _NANO = 1_000_000_000
 
@@ -22,12 +21,12 @@ class ClockWatch:
 
     Args:
         clock: the node's.
-        jumped: called with a sentence for each jump, from the thread that noticed it.
+        jumped: called with a sentence and the time in ns after each jump, from the thread that noticed it.
         steady: seconds of a clock that nobody sets.
     """
 
     def __init__(
-        self, clock: ROSClock, jumped: Callable[[str], None], steady: Callable[[], float] = time.monotonic
+        self, clock: ROSClock, jumped: Callable[[str, int], None], steady: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
         self._jumped = jumped
@@ -64,4 +63,4 @@ class ClockWatch:
 
     def _tell(self, step: float) -> None:
         way = f"jumped {'back' if step < 0 else 'forward'} by {abs(step):.3f} s"
-        self._jumped(f"The node's clock {way}: clouds under way and transforms with a time are discarded")
+        self._jumped(f"The node's clock {way}: older clouds and transforms are discarded", self._seen[0])

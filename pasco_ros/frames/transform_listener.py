@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from pasco_core.errors import ConfigError, TransformError
-from pasco_core.geometry.transform_tree import PAST, TransformTree
+from pasco_core.geometry.transform_buffer import NANO, PAST, TransformBuffer
+from pasco_core.geometry.transform_tree import TransformTree
 from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.stream.stamped_transform import insert_stamped
 from pasco_ros import qos
@@ -39,8 +41,8 @@ class TransformListener:
 
     def __init__(self, node: Node, cache_time: float, events: QosEvents) -> None:
         kind = _message_type()
-        self.tree = TransformTree(cache_time)
-        self.counts = TransformCounts()
+        self.tree = open_buffer(cache_time)
+        self.counts = TransformCounts(kept_by="own buffer" if isinstance(self.tree, TransformTree) else "tf2_ros")
         self._node = node
         self._changed = threading.Condition()
         self._closed = False
@@ -72,9 +74,9 @@ class TransformListener:
                         raise
                 self._changed.wait(left)
 
-    def flush(self) -> None:
-        """Forget all transforms but the static ones."""
-        self.tree.flush()
+    def flush(self, now: int | None = None) -> None:
+        """Forget all transforms but the static ones, and those of ``now``: the time in ns after a jump."""
+        self.tree.flush(now)
         self.counts.newest = 0
 
     def close(self) -> None:
@@ -94,19 +96,24 @@ class TransformListener:
     def _insert(self, transform: Any, static: bool) -> None:
         self.counts.received += 1
         child = transform.child_frame_id
-        stamp, before = stamp_ns(transform.header.stamp), self.tree.parent_of(child)
+        stamp, before = stamp_ns(transform.header.stamp), self.tree.link_of(child)
         try:
-            kept = insert_stamped(self.tree, transform, static)
+            insert_stamped(self.tree, transform, static)
         except TransformError as error:
             self.counts.refused += 1
             self._tell(child, error.reason, f"Refused on {'/tf_static' if static else '/tf'}: {error}")
             return
         if not static:
             self.counts.newest = max(self.counts.newest, stamp)
-        after = self.tree.parent_of(child)
-        if kept and before is not None and before != after:
-            what = f"Frame {child!r} hung below {before!r} and hangs below {after!r} now: its past is forgotten"
-            self._tell(child, "PARENT", what)
+        after = self.tree.link_of(child)
+        if before is None or after is None or before is after:
+            return
+        if before.parent != after.parent:
+            what = f"hung below {before.parent!r} and hangs below {after.parent!r} now"
+            self._tell(child, "PARENT", f"Frame {child!r} {what}: its past is forgotten")
+        elif before.newest is not None and after.newest is not None and stamp < before.newest:
+            back = f"The stamps of {child!r} in {after.parent!r} jumped back by {(before.newest - stamp) / NANO:.3f} s"
+            self._tell(child, "JUMP", f"{back}: its past is forgotten")
 
     def _tell(self, child: str, reason: str, problem: str) -> None:
         """Remember a problem for the diagnostics, and log it the first time."""
@@ -114,6 +121,19 @@ class TransformListener:
         if (child, reason) not in self._told and len(self._told) < _MAX_TOLD:
             self._told.add((child, reason))
             _log.warning("%s (said once)", problem)
+
+
+def open_buffer(cache_time: float) -> TransformBuffer:
+    """What keeps transforms for ``cache_time`` seconds: tf2_ros where ROS has it, else the own tree."""
+    try:
+        import_module("tf2_ros")
+    except ImportError as error:
+        _log.info("Transforms are kept by the own buffer: tf2_ros is not there (%s)", error)
+        return TransformTree(cache_time)
+    from pasco_ros.frames.tf2_buffer import Tf2Buffer
+
+    _log.info("Transforms are kept by tf2_ros")
+    return Tf2Buffer(cache_time)
 
 
 def _message_type() -> type:

@@ -18,6 +18,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from pasco_core.clock_jumps import is_of_now
 from pasco_core.errors import DataError, TransformError
 from pasco_core.fusion import FusedScene, Observation, SceneFusion
 from pasco_core.stream.header_checks import StampOrder, check_header, stamp_ns
@@ -108,20 +109,21 @@ class SceneFusionNode(Node):
         now = self.get_clock().now().nanoseconds
         refused = check_header(voxels.header, self._topic, now, 0.0) or self._order.take(voxels.header.stamp)
         if refused is not None and refused.outcome == Outcome.FLUSHED:
-            self._begin_anew(refused)
+            self._begin_anew(refused, stamp_ns(voxels.header.stamp))
         elif refused is not None:
             self._settle(scene, refused)
             return
         self._worker.submit(scene)
 
-    def _clock_jumped(self, sentence: str) -> None:
-        self._begin_anew(Verdict(Outcome.FLUSHED, "CLOCK_JUMP", sentence))
-        self._order = StampOrder(self._topic)
+    def _clock_jumped(self, sentence: str, now: int) -> None:
+        newest, self._order = self._order.newest, StampOrder(self._topic)
+        if newest is None or not is_of_now(newest, now):  # else the scenes have begun anew before the clock did
+            self._begin_anew(Verdict(Outcome.FLUSHED, "CLOCK_JUMP", sentence), now)
 
-    def _begin_anew(self, verdict: Verdict) -> None:
-        """What was seen before the clock or the stamps jumped is of no use after it."""
+    def _begin_anew(self, verdict: Verdict, now: int) -> None:
+        """What was seen before the clock or the stamps jumped, to a time in ns, is of no use after it."""
         self._worker.flush(verdict)
-        self._transforms.flush()
+        self._transforms.flush(now)
         self._fusion = None
         _log.warning("%s. The fused scene begins anew", verdict.message)
 

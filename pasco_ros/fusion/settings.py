@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pasco_core.data.layer_codec import COMPRESSIONS
+from pasco_core.data.voxel_message import LAYERS
 from pasco_core.fusion import FusionConfig
-from pasco_ros.settings.output_settings import COMPRESSIONS, LAYERS
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import SettingsGroup, setting
 
 _DEFAULT = FusionConfig()
 

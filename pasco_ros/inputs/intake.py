@@ -8,35 +8,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pasco_core.data.cloud_message import EMPTY, check_cloud
-from pasco_core.data.intensity import IntensityScale
-from pasco_core.data.point_times import PointTimes
-from pasco_core.errors import CloudError
-from pasco_core.stream.header_checks import StampOrder, check_header, stamp_ns
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.stream.cloud_source import CloudMember, CloudSource
+from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.stream.outcomes import FrameLedger, Outcome, Verdict
 from pasco_ros.computing.backoff import FailureBackoff
 from pasco_ros.computing.latest_frame_worker import LatestFrameWorker
-from pasco_ros.inputs.cloud_frame import CloudFrame, CloudMember
+from pasco_ros.inputs.cloud_frame import CloudFrame
 from pasco_ros.inputs.sweep_merger import Sorted, SweepMerger
-from pasco_ros.settings.node_config import NodeConfig
 
 _log = logging.getLogger(__name__)
-
-
-class _Stream:
-    """One topic with clouds during one activation."""
-
-    def __init__(self, topic: str, number: int, config: NodeConfig) -> None:
-        maximum = config.intensity_maxima[number] if number < len(config.intensity_maxima) else 0.0
-        self.topic = topic
-        self.order = StampOrder(topic)
-        self.last_cloud: float | None = None
-        self._number = number
-        self._scale = IntensityScale(maximum or None)
-        self._times = PointTimes(config.point_time_unit)
-
-    def member(self, message: Any) -> CloudMember:
-        return CloudMember(message, self.topic, scale=self._scale, times=self._times, number=self._number)
 
 
 class CloudIntake:
@@ -50,7 +31,8 @@ class CloudIntake:
         config: the settings as they are now.
         now: the node's clock in ns.
         listened_to: whether any output has a subscriber.
-        jumped: told in a sentence that the stamps have jumped back, so that older things are forgotten elsewhere too.
+        jumped: told in a sentence that the stamps have jumped back, and to which time in ns, so that older things are
+            forgotten elsewhere too.
         total: counts the clouds of all activations.
         clock: seconds, monotonic.
     """
@@ -64,11 +46,12 @@ class CloudIntake:
         config: Callable[[], NodeConfig],
         now: Callable[[], int],
         listened_to: Callable[[], bool],
-        jumped: Callable[[str], None] = lambda sentence: None,
+        jumped: Callable[[str, int], None] = lambda sentence, now: None,
         total: FrameLedger | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._streams = [_Stream(topic, number, config()) for number, topic in enumerate(topics)]
+        self._sources = [CloudSource(topic, config(), number) for number, topic in enumerate(topics)]
+        self._last_clouds: list[float | None] = [None for _ in topics]
         self._worker = worker
         self._settle = settle
         self._backoff = backoff
@@ -87,12 +70,12 @@ class CloudIntake:
 
     def receive(self, message: Any, number: int = 0) -> None:
         """Take one PointCloud2 of a LiDAR; whatever happens, it is counted and meets an outcome."""
-        stream, now = self._streams[number], self._clock()
-        stream.last_cloud = now
-        member = stream.member(message)
+        source, now = self._sources[number], self._clock()
+        self._last_clouds[number] = now
+        member = source.member(message)
         self.ledger.receive()
         with self._lock:
-            verdict = self._closed or self._guarded_refusal(member, stream)
+            verdict = self._closed or self._guarded_refusal(member, source)
             if verdict is None and self.merger is None:
                 self._worker.submit(self._frame(member))
             elif verdict is None and self.merger is not None:
@@ -112,21 +95,28 @@ class CloudIntake:
             self._closed = verdict
             self._flush(verdict)
 
-    def clock_jumped(self, verdict: Verdict) -> None:
-        """The node's clock jumped: clouds on their way end with ``verdict``, and the order of stamps begins anew."""
+    def clock_jumped(self, verdict: Verdict, now: int | None = None) -> None:
+        """The node's clock jumped: clouds on their way end with ``verdict``, and the order of stamps begins anew.
+
+        Args:
+            verdict: their outcome.
+            now: the time in ns after the jump: where clouds of that time came before it was noticed, these go on.
+        """
         with self._lock:
-            for stream in self._streams:
-                stream.order = StampOrder(stream.topic)
-            self._flush(verdict)
+            begun = now is not None and any(source.is_of(now) for source in self._sources)
+            for source in self._sources:
+                source.restart()
+            if not begun:
+                self._flush(verdict)
 
     @property
     def last_cloud(self) -> float | None:
         """When the primary's last cloud came."""
-        return self._streams[0].last_cloud
+        return self._last_clouds[0]
 
     def silence(self, number: int = 0) -> float:
         """Seconds since the last cloud of a LiDAR, or since the start before its first."""
-        last = self._streams[number].last_cloud
+        last = self._last_clouds[number]
         return self._clock() - (self.started if last is None else last)
 
     def _frame(self, *members: CloudMember) -> CloudFrame:
@@ -147,35 +137,25 @@ class CloudIntake:
         for member in self.merger.flush() if self.merger is not None else ():
             self._settle(self._frame(member), verdict)
 
-    def _guarded_refusal(self, member: CloudMember, stream: _Stream) -> Verdict | None:
+    def _guarded_refusal(self, member: CloudMember, source: CloudSource) -> Verdict | None:
         try:
-            return self._refusal(member, stream)
+            return self._refusal(member, source)
         except Exception as error:
             _log.exception("A cloud on %s could not be checked", member.topic)
             return Verdict(Outcome.REJECTED, "CHECK_FAILED", f"{type(error).__name__}: {error}")
 
-    def _refusal(self, member: CloudMember, stream: _Stream) -> Verdict | None:
+    def _refusal(self, member: CloudMember, source: CloudSource) -> Verdict | None:
         config = self._config()
-        refusal = check_header(member.message.header, member.topic, self._now(), config.future_tolerance)
-        if refusal is not None:
-            return refusal
-        try:
-            member.layout = check_cloud(member.message, member.topic)
-        except CloudError as error:
-            if error.code != EMPTY:
-                return Verdict(Outcome.REJECTED, error.code, str(error))
-            if config.empty_cloud == "skip":
-                return Verdict(Outcome.EMPTY, EMPTY, str(error))
-        order = stream.order.take(member.message.header.stamp)
-        if order is not None and order.outcome != Outcome.FLUSHED:
-            return order
-        if order is not None:
-            _log.warning("%s", order.message)
-            for other in self._streams:  # theirs jump back too: one flush is enough
-                if other is not stream:
-                    other.order = StampOrder(other.topic)
-            self._flush(order)
-            self._jumped(order.message)
+        verdict = source.check(member, self._now(), config)
+        if verdict is not None and verdict.outcome != Outcome.FLUSHED:
+            return verdict
+        if verdict is not None:
+            _log.warning("%s", verdict.message)
+            for other in self._sources:  # theirs jump back too: one flush is enough
+                if other is not source:
+                    other.restart()
+            self._flush(verdict)
+            self._jumped(verdict.message, stamp_ns(member.message.header.stamp))
         if config.skip_without_subscribers and not self._listened_to():
             return Verdict(Outcome.DROPPED_NO_SUBSCRIBER, "NO_SUBSCRIBER", "No output has a subscriber")
         pause = self._backoff.pause_left(self._clock())

@@ -14,17 +14,17 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from pasco_core.geometry import VoxelGrid
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.sensor_settings import COMPRESSED
+from pasco_core.stream.cameras import Cameras, CameraTopics
+from pasco_core.stream.ego_motion import OdometryMotion, ego_motion
 from pasco_core.stream.frame_resolver import FrameResolver
+from pasco_core.stream.sweep_builder import SweepBuilder
 from pasco_ros import qos
-from pasco_ros.computing.sweep_builder import SweepBuilder
 from pasco_ros.frames.transform_listener import TransformListener
-from pasco_ros.inputs.cameras import Cameras
-from pasco_ros.inputs.ego_motion import EgoMotion, OdometryMotion, TfMotion
 from pasco_ros.inputs.intake import CloudIntake
 from pasco_ros.outputs.publishers import QosEvents
 from pasco_ros.reporting.sensor_health import CameraHealth, PartnerHealth, SensorHealth
-from pasco_ros.settings.node_config import NodeConfig
-from pasco_ros.settings.sensor_settings import COMPRESSED, ODOMETRY, TF
 
 _POLL = 0.005  # seconds between two looks at the clouds that wait for partners
 
@@ -48,9 +48,11 @@ class SensorSuite:
         self._events = events
         self.topics = tuple(node.resolve_topic_name(name) for name in ("points", *config.partners))
         self.resolver = FrameResolver(transforms)
-        self._motion = self._motion_source(transforms)
+        tree = None if transforms is None else transforms.tree
+        self._motion = ego_motion(config, node.resolve_topic_name("odometry"), self.resolver, tree)
         self.builder = SweepBuilder(self.resolver, self._motion, grid)
-        topics = [node.resolve_topic_name(name) for name in config.cameras]
+        names, transport = map(node.resolve_topic_name, config.cameras), config.camera_transport
+        topics = [CameraTopics.of(name, transport, number) for number, name in enumerate(names)]
         self.cameras = Cameras(topics, config, self.resolver, self._motion) if topics else None
         self._subscriptions: list[Any] = []
         self._timer: Any = None
@@ -90,16 +92,9 @@ class SensorSuite:
         motion = "" if self._motion is None else self._motion.source()
         cameras = () if self.cameras is None else self.cameras.all
         return SensorHealth(
-            config.training_sensor, self.builder.statistics, motion, self.builder.not_deskewed, partners,
+            config.training_sensor, self.builder.statistics, motion, "; ".join(self.builder.not_deskewed), partners,
             [CameraHealth(camera.image_topic, camera.used, camera.problem) for camera in cameras],
         )
-
-    def _motion_source(self, transforms: TransformListener | None) -> EgoMotion | None:
-        if self._config.deskew == ODOMETRY:
-            return OdometryMotion(self._node.resolve_topic_name("odometry"), self.resolver)
-        if self._config.deskew == TF and transforms is not None:
-            return TfMotion(transforms.tree, self._config.odom_frame)
-        return None
 
     def _subscribe(
         self, kind: type, topic: str, take: Callable[[Any], None], profile: QoSProfile = qos.SENSOR_INPUT

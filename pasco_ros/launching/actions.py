@@ -11,8 +11,9 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from pasco_core.settings.node_config import NODE_NAME
 from pasco_ros.launching.arguments import Argument
-from pasco_ros.launching.plan import NODE, Plan, make_plan
+from pasco_ros.launching.plan import Plan, make_plan
 from pasco_ros.shared_files import fastdds_environment, shared_file
 
 
@@ -34,7 +35,7 @@ def actions(plan: Plan, values: Mapping[str, str]) -> list[LaunchDescriptionEnti
     """Everything that a plan starts, in this order."""
     common: dict[str, Any] = {"additional_env": fastdds_environment(shared_file("config/fastdds_profile.xml"))}
     node = LifecycleNode(
-        package="pasco", executable=NODE, name=NODE, namespace=values["namespace"],
+        package="pasco", executable=NODE_NAME, name=NODE_NAME, namespace=values["namespace"],
         parameters=[str(plan.params_file), {"use_sim_time": plan.use_sim_time, **plan.parameters}],
         remappings=[("points", plan.topics[0])],
         respawn=plan.respawn_delay is not None, respawn_delay=plan.respawn_delay,

@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.frame_settings import FrameSettings
+from pasco_core.settings.frame_settings import FrameSettings
+from pasco_core.settings.node_config import NODE_NAME
 from pasco_ros.shared_files import shared_file
 
-NODE = "panoptic_scene_completion"
 SHOWN = ("occupied_points", "instances", "occupancy_grid", "uncertainty_grid", "overlay")
 """Outputs of the node in the RViz layouts."""
 _POSE = 6  # numbers
@@ -71,7 +71,7 @@ def make_plan(values: Mapping[str, str]) -> Plan:
     use_sim_time = values["use_sim_time"] == "true" or (values["use_sim_time"] == "auto" and (simulated or bool(bag)))
     return Plan(
         parameters=_parameters(values, topics, poses, base_frame),
-        params_file=_file(values["params_file"], "params_file", f"config/{NODE}.yaml"),
+        params_file=_file(values["params_file"], "params_file", f"config/{NODE_NAME}.yaml"),
         topics=topics,
         use_sim_time=use_sim_time,
         respawn_delay=_positive(values["respawn_delay"], "respawn_delay") if values["respawn"] == "true" else None,
@@ -149,9 +149,9 @@ def _layout(topics: tuple[str, ...], bag: bool, simulated: bool) -> Path:
 
 
 def _shown(namespace: str, topics: tuple[str, ...]) -> dict[str, str]:
-    node = "/" + "/".join(part for part in (namespace.strip("/"), NODE) if part)
+    node = "/" + "/".join(part for part in (namespace.strip("/"), NODE_NAME) if part)
     inputs = ("/points",) if len(topics) == 1 else ("/front/points", "/rear/points")
-    return {**dict(zip(inputs, topics)), **{f"/{NODE}/{name}": f"{node}/{name}" for name in SHOWN}}
+    return {**dict(zip(inputs, topics)), **{f"/{NODE_NAME}/{name}": f"{node}/{name}" for name in SHOWN}}
 
 
 def _file(value: str, name: str, default: str) -> Path:

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-_NODE = "/panoptic_scene_completion"
+from pasco_core.settings.node_config import NODE_NAME
+
+_NODE = f"/{NODE_NAME}"
 _VOXEL, _LIDAR_HEIGHT = 0.2, 1.7  # metres
 
 Display = dict[str, Any]

@@ -8,8 +8,10 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
 
-from pasco_ros.outputs.output_messages import CAMERA_OUTPUTS, OUTPUTS
-from pasco_ros.settings.node_config import NodeConfig
+from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS, Output
+from pasco_core.settings.node_config import NodeConfig
+from pasco_ros import qos
+from pasco_ros.outputs.messages import message_class
 
 
 class QosEvents:
@@ -71,11 +73,11 @@ class OutputPublishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
-    def _create(self, output: Any, events: QosEvents) -> LifecyclePublisher:
+    def _create(self, output: Output, events: QosEvents) -> LifecyclePublisher:
         topic = self._node.resolve_topic_name(f"~/{output.name}")
         callbacks = PublisherEventCallbacks(
             incompatible_qos=lambda event: events.incompatible(topic, "subscriber", event)
         )
         return self._node.create_lifecycle_publisher(
-            output.type, f"~/{output.name}", output.qos, event_callbacks=callbacks
+            message_class(output.ros_type), f"~/{output.name}", qos.of_output(output), event_callbacks=callbacks
         )

@@ -13,8 +13,8 @@ from pasco_core import __version__
 from pasco_core.atomic_write import atomic_write
 from pasco_core.prediction import ScenePrediction
 from pasco_core.prediction_file import save_prediction
+from pasco_core.settings.node_config import NodeConfig
 from pasco_core.stream.outcomes import FrameReport
-from pasco_ros.settings.node_config import NodeConfig
 
 
 @dataclass(frozen=True)

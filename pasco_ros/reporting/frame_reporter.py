@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from pasco_core.stream.cloud_source import CloudMember
 from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.stream.outcomes import FrameReport, Outcome, Verdict
 from pasco_ros.computing.backoff import FailureBackoff
-from pasco_ros.inputs.cloud_frame import CloudFrame, CloudMember
+from pasco_ros.inputs.cloud_frame import CloudFrame
 
 _log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from pasco_core.geometry.transform_tree import LOOKUP_REASONS
+from pasco_core.geometry.transform_buffer import LOOKUP_REASONS
+from pasco_core.settings.deadline_settings import LEVELS
 from pasco_core.stream.outcomes import Outcome
-from pasco_ros.settings.deadline_settings import LEVELS
 
 
 class Level(IntEnum):
@@ -39,6 +39,7 @@ class TransformCounts:
         problem: why the last of those was refused, or which frame has changed its parent.
         problem_time: monotonic time in seconds of that.
         newest: newest stamp in ns, 0 before the first that has a time.
+        kept_by: what keeps them, in words.
     """
 
     received: int = 0
@@ -46,6 +47,7 @@ class TransformCounts:
     problem: str = ""
     problem_time: float = float("-inf")
     newest: int = 0
+    kept_by: str = ""
 
 
 @dataclass
@@ -217,7 +219,10 @@ def _frames(health: Health) -> Condition:
 
 
 def _transform_values(known: TransformCounts, health: Health) -> dict[str, str]:
-    values = {"transforms received": str(known.received), "transforms refused": str(known.refused)}
+    values = {
+        "transforms received": str(known.received), "transforms refused": str(known.refused),
+        "transforms kept by": known.kept_by,
+    }
     if known.newest:
         values["age of the newest transform [s]"] = f"{(health.now - known.newest) / 1e9:.3f}"
     if known.problem:

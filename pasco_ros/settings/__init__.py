@@ -1,1 +1,1 @@
-"""The node's parameters: typed, checked, declared to ROS."""
+"""The parameters of this package's nodes as ROS declares them, and as documents."""

@@ -11,15 +11,14 @@ from collections.abc import Iterable
 from dataclasses import Field, fields
 from typing import Any
 
-from pasco_ros.settings.node_config import GROUPS
-from pasco_ros.settings.setting import SettingsGroup
+from pasco_core.settings.node_config import GROUPS, NODE_NAME
+from pasco_core.settings.setting import SettingsGroup
 
-NODE_NAME = "panoptic_scene_completion"
 _WIDTH = 120
 
 
 def parameter_table(groups: Iterable[type[SettingsGroup]] = GROUPS) -> str:
-    """A Markdown table of every parameter; those with * are fixed once the node is configured."""
+    """A Markdown table of every parameter; * marks those fixed once configured, † those that a replay does not have."""
     rows = ["| name | default | allowed | meaning |", "|---|---|---|---|"]
     for group in groups:
         rows.append(f"| **{_title(group)}** | | | |")
@@ -52,8 +51,9 @@ def _title(group: type[SettingsGroup]) -> str:
 
 
 def _row(setting: Field) -> str:
-    fixed = " *" if setting.metadata["fixed"] else ""
-    return f"| `{setting.name}`{fixed} | {_value(setting.default)} | {_allowed(setting)} | {_meaning(setting)} |"
+    details = setting.metadata
+    marks = (" *" if details["fixed"] else "") + (" †" if details["node_only"] else "")
+    return f"| `{setting.name}`{marks} | {_value(setting.default)} | {_allowed(setting)} | {_meaning(setting)} |"
 
 
 def _comment(setting: Field) -> list[str]:

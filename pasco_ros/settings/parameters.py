@@ -12,9 +12,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.node_config import NodeConfig, check_config, check_value, plain_value
-from pasco_ros.settings.parameter_files import check_name, check_parameter_file, parameter_files
-from pasco_ros.settings.setting import SettingsGroup
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.parameter_files import check_name, parameter_files, read_parameter_file
+from pasco_core.settings.setting import SettingsGroup
+from pasco_core.settings.value_checks import check_config, check_value, plain_value
 
 Settings = TypeVar("Settings", bound=SettingsGroup)
 
@@ -31,7 +32,7 @@ def declare_parameters(node: Node, arguments: Iterable[str], kind: type[Settings
         ConfigError: names the parameter, the rule and the value.
     """
     for path in parameter_files(list(arguments)):
-        check_parameter_file(path, node.get_fully_qualified_name(), kind)
+        read_parameter_file(path, node.get_fully_qualified_name(), kind)
     for name in kind.names():
         try:
             node.declare_parameter(name, _default(kind.setting(name)), descriptor(kind.setting(name)))
@@ -90,7 +91,7 @@ def change_checker(
             for change in changes:
                 if change.name not in NodeConfig.names():
                     continue
-                check_value(change.name, change.value)
+                check_value(change.name, change.value, NodeConfig)
                 if NodeConfig.setting(change.name).metadata["fixed"] and configured():
                     raise ConfigError(
                         f"Expected parameter '{change.name}' to be changed before configure only, got {change.value!r} "

@@ -10,7 +10,7 @@ from pasco_core.data.simulation.drive import FRAME_RATE, SWEEPS
 from pasco_core.data.simulation.sensing.beam_tables import SENSORS
 from pasco_core.errors import ConfigError
 from pasco_core.geometry.poses import pose_matrix
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import SettingsGroup, setting
 
 MOUNT_NUMBERS = 6
 """x y z in metres, roll pitch yaw in radians: the order of static_transform_publisher's options."""

@@ -20,12 +20,12 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from pasco_core.geometry.poses import pose_matrix
+from pasco_core.messages.outputs import OUTPUTS
+from pasco_core.settings.frame_settings import FrameSettings
 from pasco_core.stream.outcomes import Outcome
 from pasco_ros import qos
 from pasco_ros.demo.topics import CLOUDS, NODE, STATUS
-from pasco_ros.outputs.messages import cloud_message
-from pasco_ros.outputs.output_messages import OUTPUTS
-from pasco_ros.settings.frame_settings import FrameSettings
+from pasco_ros.outputs.messages import cloud_message, message_class
 from pasco_ros.simulation.sensor_messages import transform_message
 from pasco_ros.soak.clouds import KINDS
 
@@ -70,7 +70,8 @@ class Driver(Node):
         self.create_subscription(FrameStatus, STATUS, self._note_status, qos.STATUS)
         for output in OUTPUTS:
             self.create_subscription(
-                output.type, f"{NODE}/{output.name}", self._noting(output.name), qos.recording(output.qos), raw=True
+                message_class(output.ros_type), f"{NODE}/{output.name}", self._noting(output.name),
+                qos.recording(qos.of_output(output)), raw=True,
             )
         self.create_timer(_CLOCK_PERIOD, self._tick, clock=RosClock(clock_type=ClockType.STEADY_TIME))
 

@@ -15,9 +15,9 @@ from pasco_core.errors import InferenceError
 from pasco_core.evaluation.truth_scene import scene_from_truth
 from pasco_core.geometry import KITTI_GRID
 from pasco_core.prediction import ScenePrediction
+from pasco_core.settings.node_config import NodeConfig
 from pasco_core.stream.model import Model, load_model
 from pasco_ros.panoptic_scene_completion import main
-from pasco_ros.settings.node_config import NodeConfig
 
 MODELS = ("stand-in", "network")
 _RAISES, _NOT_FINITE, _UNWELL = 0.01, 0.01, 0.002  # share of the computations with which it begins

@@ -8,30 +8,12 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+from bag_messages import CLOUD, START, STORE, cloud
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
-STORE = get_typestore(Stores.ROS2_KILTED)
-CLOUD, IMU, LOG = "sensor_msgs/msg/PointCloud2", "sensor_msgs/msg/Imu", "std_msgs/msg/String"
-START = 1_600_000_000_000_000_000
+IMU, LOG = "sensor_msgs/msg/Imu", "std_msgs/msg/String"
 MAGIC = b"\x89MCAP0\r\n"
 STRING_SCHEMA = b"string data"
-
-
-def header(time: int, frame_id: str = "lidar") -> Any:
-    stamp = STORE.types["builtin_interfaces/msg/Time"](sec=time // 10**9, nanosec=time % 10**9)
-    return STORE.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
-
-
-def cloud(time: int, points: np.ndarray, frame_id: str = "lidar") -> Any:
-    """A cloud of points (N, 4) float32."""
-    field = STORE.types["sensor_msgs/msg/PointField"]
-    fields = [field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
-    data = np.ascontiguousarray(points, "<f4")
-    return STORE.types[CLOUD](
-        header=header(time, frame_id), height=1, width=len(data), fields=fields, is_bigendian=False, point_step=16,
-        row_step=16 * len(data), data=data.view(np.uint8).reshape(-1), is_dense=True,
-    )
 
 
 def text(words: str) -> Any:
@@ -59,17 +41,6 @@ def write_bag(
             for connection in clouds:
                 writer.write(connection, time, STORE.serialize_cdr(cloud(time, points_of(i, n_points)), CLOUD))
             writer.write(log, time + 5 * 10**7, STORE.serialize_cdr(text(f"word {i}"), LOG))
-    return path
-
-
-def write_messages(path: Path, messages: list[tuple[str, str, int, Any]], storage: str = "mcap") -> Path:
-    """(topic, type, time, message) as a bag."""
-    with Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()]) as writer:
-        connections: dict[str, Any] = {}
-        for topic, kind, time, message in messages:
-            if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
-            writer.write(connections[topic], time, STORE.serialize_cdr(message, kind))
     return path
 
 

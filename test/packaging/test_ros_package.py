@@ -45,7 +45,8 @@ def imported_ros_packages() -> set[str]:
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module else []
             names |= {module.split(".")[0] for module in modules}
-    packages = {"rclpy", "launch", "launch_ros", "ament_index_python", "tf2_ros"}
+    names = {"tf2_ros_py" if name == "tf2_ros" else name for name in names}  # the package of that module
+    packages = {"rclpy", "launch", "launch_ros", "ament_index_python", "tf2_ros_py"}
     return {name for name in names if name in packages or name.endswith(("_msgs", "_interfaces", "_srvs"))}
 
 

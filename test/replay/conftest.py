@@ -1,4 +1,4 @@
-"""Makes the stand-in importable, here and in the processes that tests start."""
+"""Makes the stand-in and the messages of the bag tests importable, here and in the processes that tests start."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-HERE = str(Path(__file__).resolve().parent)
-sys.path.insert(0, HERE)
-os.environ["PYTHONPATH"] = os.pathsep.join([HERE, str(Path(HERE).parents[1]), os.environ.get("PYTHONPATH", "")])
+HERE = Path(__file__).resolve().parent
+FOLDERS = [str(HERE), str(HERE.parent / "bags")]
+sys.path[:0] = FOLDERS
+os.environ["PYTHONPATH"] = os.pathsep.join([*FOLDERS, str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
 
 pytest.importorskip("rosbags", reason="the packages for bags are not installed: pip install 'pasco-ros[bag]'")

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from bag_messages import CLOUD, START, STORE, cloud, header, write_messages
 
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.errors import CheckpointError
@@ -17,11 +16,9 @@ from pasco_core.stream.model import Model
 
 GRID = VoxelGrid((0.0, -1.6, -2.0), 0.2, (32, 16, 16))
 CAR, ROAD = 1, 9
-START = 1_600_000_000_000_000_000
 PERIOD = 100_000_000
 TOPIC = "/points"
-CLOUD, TF, GRID_TYPE = "sensor_msgs/msg/PointCloud2", "tf2_msgs/msg/TFMessage", "pasco/msg/VoxelGrid"
-STORE = get_typestore(Stores.ROS2_KILTED)
+TF, GRID_TYPE = "tf2_msgs/msg/TFMessage", "pasco/msg/VoxelGrid"
 
 
 def scene_of(points: np.ndarray, category: int = CAR) -> ScenePrediction:
@@ -79,26 +76,17 @@ def points_of(number: int, n: int = 60) -> np.ndarray:
     return np.column_stack([places, rng.random(n)]).astype(np.float32)
 
 
-def header(time: int, frame_id: str = "lidar") -> Any:
-    stamp = STORE.types["builtin_interfaces/msg/Time"](sec=time // 10**9, nanosec=time % 10**9)
-    return STORE.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+AHEAD = (-0.5, 0.5, -0.5, 0.5)
+"""Quaternion x, y, z, w of a camera's optical frame that looks ahead."""
 
 
-def cloud(time: int, points: np.ndarray, frame_id: str = "lidar") -> Any:
-    field = STORE.types["sensor_msgs/msg/PointField"]
-    fields = [field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
-    data = np.ascontiguousarray(points, "<f4")
-    return STORE.types[CLOUD](
-        header=header(time, frame_id), height=1, width=len(data), fields=fields, is_bigendian=False, point_step=16,
-        row_step=16 * len(data), data=data.view(np.uint8).reshape(-1), is_dense=True,
-    )
-
-
-def transform(time: int, parent: str, child: str, x: float) -> Any:
+def transform(
+    time: int, parent: str, child: str, x: float, turn: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+) -> Any:
     types = STORE.types
     pose = types["geometry_msgs/msg/Transform"](
         translation=types["geometry_msgs/msg/Vector3"](x=x, y=0.0, z=0.0),
-        rotation=types["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0),
+        rotation=types["geometry_msgs/msg/Quaternion"](**dict(zip("xyzw", turn, strict=True))),
     )
     stamped = types["geometry_msgs/msg/TransformStamped"](
         header=header(time, parent), child_frame_id=child, transform=pose
@@ -110,14 +98,7 @@ def write(path: Path, messages: list[tuple[str, str, int, Any]]) -> Path:
     """(topic, type, time, message) as a bag."""
     from pasco_core.data.bags.message_types import known_types
 
-    store = known_types()
-    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
-        known: dict[str, Any] = {}
-        for topic, kind, time, message in messages:
-            if topic not in known:
-                known[topic] = writer.add_connection(topic, kind, typestore=store)
-            writer.write(known[topic], time, store.serialize_cdr(message, kind))
-    return path
+    return write_messages(path, messages, store=known_types())
 
 
 def drive(n: int = 6) -> list[tuple[str, str, int, Any]]:
@@ -145,3 +126,59 @@ def with_truth(n: int = 4) -> list[tuple[str, str, int, Any]]:
         truth = truth_message(entry[2], scene_of(points_of(number)))
         messages += [entry, ("/truth/voxels", GRID_TYPE, entry[2], truth)]
     return messages
+
+
+ODOMETRY, IMAGE = "nav_msgs/msg/Odometry", "sensor_msgs/msg/Image"
+PACKED, INFO = "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
+WIDTH, HEIGHT, FOCAL = 64, 48, 40.0
+
+
+def odometry(time: int, x: float, child: str = "base", norm: float = 1.0) -> Any:
+    """The vehicle at x metres ahead of its start."""
+    types = STORE.types
+    pose = types["geometry_msgs/msg/Pose"](
+        position=types["geometry_msgs/msg/Point"](x=x, y=0.0, z=0.0),
+        orientation=types["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=norm),
+    )
+    zero = types["geometry_msgs/msg/Vector3"](x=0.0, y=0.0, z=0.0)
+    twist = types["geometry_msgs/msg/Twist"](linear=zero, angular=zero)
+    return types[ODOMETRY](
+        header=header(time, "odom"), child_frame_id=child,
+        pose=types["geometry_msgs/msg/PoseWithCovariance"](pose=pose, covariance=np.zeros(36)),
+        twist=types["geometry_msgs/msg/TwistWithCovariance"](twist=twist, covariance=np.zeros(36)),
+    )
+
+
+def image(time: int, rgb: tuple[int, int, int], frame_id: str = "camera") -> Any:
+    """A picture of one colour."""
+    data = np.tile(np.array(rgb, np.uint8), WIDTH * HEIGHT)
+    return STORE.types[IMAGE](
+        header=header(time, frame_id), height=HEIGHT, width=WIDTH, encoding="rgb8", is_bigendian=0, step=3 * WIDTH,
+        data=data,
+    )
+
+
+def packed_image(time: int, rgb: tuple[int, int, int], frame_id: str = "camera") -> Any:
+    """The same as PNG."""
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (WIDTH, HEIGHT), rgb).save(buffer, "PNG")
+    return STORE.types[PACKED](
+        header=header(time, frame_id), format="rgb8; png compressed", data=np.frombuffer(buffer.getvalue(), np.uint8)
+    )
+
+
+def camera_info(time: int, frame_id: str = "camera", focal: float = FOCAL) -> Any:
+    """A camera without distortion, whose principal point is the image's middle."""
+    k = np.array([focal, 0, WIDTH / 2, 0, focal, HEIGHT / 2, 0, 0, 1])
+    region = STORE.types["sensor_msgs/msg/RegionOfInterest"](
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
+    return STORE.types[INFO](
+        header=header(time, frame_id), height=HEIGHT, width=WIDTH, distortion_model="plumb_bob", d=np.zeros(5), k=k,
+        r=np.eye(3).reshape(-1), p=np.column_stack([k.reshape(3, 3), np.zeros(3)]).reshape(-1), binning_x=0,
+        binning_y=0, roi=region,
+    )

@@ -10,6 +10,7 @@ import pytest
 import replay_stand_in as stand_in
 
 from pasco_core.cli import main
+from pasco_core.data.bags import open_bag
 from pasco_core.replay import ReplayPlan
 
 
@@ -46,6 +47,24 @@ def test_the_summary_as_json_is_one_document(bag, tmp_path, capsys):
     assert values["accuracy"]["frames"] == 4 and values["other_topics"] == {"pasco/msg/VoxelGrid": ["/truth/voxels"]}
 
 
+def test_a_vehicles_parameter_file_is_used_and_overruled_and_what_is_left_is_told(bag, tmp_path, capsys):
+    path = tmp_path / "car.yaml"
+    values = "{min_range: 0.5, max_points: 9, max_age: 0.3, device: cuda, autostart: true}"
+    path.write_text(f"/**:\n  ros__parameters: {values}\n")
+    out = str(tmp_path / "out")
+    arguments = ["replay", str(bag), "--out", out, "--params", str(path), "--param", "max_points=50"]
+    assert main([*arguments, "--realtime", "--latency", "0.4"]) == 0
+    told = "A replay does not use these parameters of car.yaml: device = \"cuda\", autostart = true"
+    assert told in " ".join(capsys.readouterr().out.split())
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    recipe = summary["recipe"]
+    assert (recipe["min_range"], recipe["max_points"], recipe["max_age"], recipe["device"]) == (0.5, 50, 0.3, "cpu")
+    assert summary["remarks"] == [told]
+    assert "PUBLISHED" not in json.loads((tmp_path / "out" / "timings.json").read_text())["realtime"]["outcomes"]
+    assert main([*arguments, "--realtime", "--latency", "0.4", "--max-age", "1"]) == 2
+    assert "max_age is 0.3" in capsys.readouterr().err
+
+
 def test_two_replays_are_compared_with_differences_and_pictures(bag, tmp_path, capsys, monkeypatch):
     assert main(["replay", str(bag), "--out", str(tmp_path / "a")]) == 0
     use(monkeypatch, stand_in.load_other)
@@ -72,6 +91,25 @@ def test_a_replay_compared_with_itself_shows_no_difference(bag, tmp_path, capsys
     assert "Worst regressions" not in values["tables"]
 
 
+def test_images_are_offered_and_with_a_camera_drawn_into(tmp_path, capsys):
+    messages = stand_in.drive(2)
+    for time in (stand_in.START, stand_in.START + stand_in.PERIOD):
+        messages += [("/front/image_raw", stand_in.IMAGE, time, stand_in.image(time, (1, 2, 3))),
+                     ("/front/camera_info", stand_in.INFO, time, stand_in.camera_info(time))]
+    bag = stand_in.write(tmp_path / "drive", messages)
+    assert main(["replay", str(bag), "--out", str(tmp_path / "plain")]) == 0
+    told = capsys.readouterr().err
+    assert "images on /front/image_raw (sensor_msgs/msg/Image, 2 messages): --camera TOPIC draws" in told
+    options = ["--camera", "/front/image_raw", "--param", "camera_poses=[0.5, 0, 1.73, 0, 0, 0]", "--json"]
+    assert main(["replay", str(bag), "--out", str(tmp_path / "out"), *options]) == 0
+    output = capsys.readouterr()
+    values = json.loads(output.out)
+    assert values["remarks"] == [] and values["recipe"]["cameras"] == {"/front/image_raw": "/front/camera_info"}
+    assert "--camera" not in output.err
+    with open_bag(tmp_path / "out" / "bag") as reader:
+        assert reader.topics["/panoptic_scene_completion/overlay"].count == 2
+
+
 def test_several_cloud_topics_are_listed_with_their_counts(tmp_path, capsys):
     messages = stand_in.drive(3)
     messages += [("/rear", *rest) for _, *rest in messages[:2]]
@@ -90,8 +128,16 @@ def test_several_cloud_topics_are_listed_with_their_counts(tmp_path, capsys):
     (["{bag}", "--latency", "1"], "to come with --realtime", 2),
     (["{bag}", "--realtime", "--latency", "-1"], "--latency to be 0 to 3600", 2),
     (["{bag}", "--realtime", "--every", "2"], "--realtime to come without --every", 2),
-    (["{bag}", "--param", "sensor_pose=[0,0,.nan,0,0,0]"], "sensor_pose to be -1000 to 1000, got nan", 2),
+    (["{bag}", "--param", "sensor_pose=[0,0,.nan,0,0,0]"], "'sensor_pose' to be -1000.0 to 1000.0, got nan", 2),
+    (["{bag}", "--params", "gone.yaml"], "gone.yaml to be a readable file", 2),
+    (["{bag}", "--threads", "0"], "'num_threads' to be 1 to 256, got 0", 2),
     (["{bag}", "--truth-sequence", "08"], "to come with --truth", 2),
+    (["{bag}", "--odometry", "/odom"], "--odometry /odom to come with --param deskew=odometry, got off", 2),
+    (["{bag}", "--odometry", "/odom", "--param", "deskew=odometry"], "topic /odom to be in", 1),
+    (["{bag}", "--camera", "/front", "--param", "base_frame=base"], "--camera /front to name a topic", 1),
+    (["{bag}", "--camera", "/front"], "'camera_poses' to have x y z", 2),
+    (["{bag}", "--camera", "/a", "--camera", "/a", "--param", "base_frame=base"], "each once, got ['/a', '/a']", 2),
+    (["{bag}", "--param", "camera_topics=[/a]"], "given with --camera", 2),
     (["{bag}", "--truth", "{bag}"], "SemanticKITTI", 1),
     (["{bag}", "--topic", "/point"], "did you mean /points", 1),
     (["{bag}", "--checkpoint", "gone.safetensors"], "gone.safetensors", 1),

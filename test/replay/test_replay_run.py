@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -13,11 +12,10 @@ import replay_stand_in as stand_in
 from pasco_core.data.bags import open_bag
 from pasco_core.errors import CheckpointError, ConfigError
 from pasco_core.messages.scene_reader import scene_from_messages
-from pasco_core.replay import ReplayPlan, ReplaySettings, begin, replay, settings_from
+from pasco_core.replay import ReplayPlan, begin, replay, settings_from
 from pasco_core.replay import outputs as replay_outputs
 from pasco_core.replay.plan import Realtime, TruthPlace
 from pasco_core.replay.record import digest_of
-from pasco_core.replay.settings import NODE_ONLY
 from pasco_core.replay.summary import summary_of
 from pasco_core.stream.outcomes import Outcome
 
@@ -61,6 +59,15 @@ def test_every_cloud_leads_to_the_messages_of_the_node(bag, tmp_path):
         assert voxels.header.frame_id == "lidar" and voxels.checkpoint == "stand-in"
         stamp = voxels.header.stamp.sec * 10**9 + voxels.header.stamp.nanosec
         assert stamp == stand_in.START + number * stand_in.PERIOD
+
+
+def test_outputs_that_are_switched_off_are_not_in_the_bag_and_change_no_prediction(bag, tmp_path):
+    settings = settings_from(["publish_voxels=false", "publish_uncertainty_grid=false"])
+    fewer = done(plan_of(bag, settings=settings), tmp_path / "fewer")
+    with open_bag(tmp_path / "fewer" / "bag") as reader:
+        names = {topic.name.rsplit("/", 1)[1] for topic in reader.topics.values()}
+    assert names == {"occupied_points", "segments", "instances", "occupancy_grid", "status"}
+    assert digest_of(fewer.records) == digest_of(done(plan_of(bag), tmp_path / "all").records)
 
 
 def test_any_number_of_processes_gives_the_same_bits(bag, tmp_path):
@@ -260,49 +267,6 @@ def test_with_a_given_latency_the_newest_cloud_wins_and_ages_are_those_of_the_vi
     assert len(messages_of(tmp_path / "out", "voxels")) == 4
     statuses = messages_of(tmp_path / "out", "status")
     assert len(statuses) == 6 and list(statuses[-1].frames_by_outcome)[:4] == [0, 4, 0, 2]
-
-
-def test_settings_are_named_and_have_the_defaults_of_the_node():
-    pytest.importorskip("pasco_ros.settings.node_config")
-    from pasco_ros.settings.node_config import NodeConfig
-
-    node = NodeConfig()
-    own = {"device", "num_threads"}
-    for name, value in vars(ReplaySettings()).items():
-        assert name in own or getattr(node, name) == value, name
-
-
-def test_parameters_are_checked_by_name_type_and_range():
-    assert settings_from(["max_points=10", "voxel_layers=[semantics]"]).voxel_layers == ("semantics",)
-    for text, message in (
-        ("basefame=x", "did you mean base_frame"), ("max_points=many", "a value such as 300000"),
-        ("max_points=0", "1 to"), ("sensor_pose=[1, 2]", "6 numbers"), ("output_frame=base", "base_frame"),
-        ("min_range", "name=value"), ("voxel_layers=[colour]", "colour"), ("obstacle_max_z=-3", "above"),
-        ("voxel_layers=[semantics, semantics]", "each once"), ("sensor_pose=[0, 0, .nan, 0, 0, 0]", "-1000 to 1000"),
-        ("network_pose=[0, 0, .inf, 0, 0, 0]", "-1000 to 1000"), ("sensor_pose=[0, 0, 1001, 0, 0, 0]", "got 1001"),
-        ("network_pose=[0, 0, 1" + 400 * "0" + ", 0, 0, 0]", "got inf"), ("min_range=.nan", "0 to 100"),
-        ("min_range=2001-02-30", "as in YAML"), ("intensity_maxima=[-1]", "0 to 1e"),
-        ("intensity_maxima=[255, 1]", "one LiDAR"), ("deskew=tf", "the node has it, a replay does not"),
-        ("max_age=1", "given with --max-age"), ("checkpoint=a", "given with --checkpoint"),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            settings_from([text])
-
-
-def test_a_parameter_is_given_once():
-    with pytest.raises(ConfigError, match=r"given once, got min_range again with '2\.0'"):
-        settings_from(["min_range=1.0", "min_range=2.0"])
-
-
-def test_every_parameter_of_the_node_is_one_of_a_replay_or_told_to_be_the_nodes():
-    node_config = pytest.importorskip("pasco_ros.settings.node_config")
-    names = {setting.name for setting in fields(node_config.NodeConfig)}
-    assert set(NODE_ONLY) <= names
-    for name in names:
-        try:
-            settings_from([f"{name}=[]"])
-        except ConfigError as error:
-            assert "did you mean" not in str(error) and "Expected a parameter to be one of" not in str(error)
 
 
 def test_the_value_of_full_intensity_is_the_nodes_first(bag, tmp_path):

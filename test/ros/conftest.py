@@ -24,3 +24,16 @@ def bench():
     yield make
     for each in benches:
         each.close()
+
+
+@pytest.fixture
+def framed(bench):
+    """Makes a started node with a base_frame, and what sends it transforms."""
+    pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not there: run `make setup`")
+    from frames_peer import TF, Frames
+
+    def make(predictor=None, topics=("segments",), **parameters):
+        node = bench(topics=topics, predictor=predictor, parameters={**TF, **parameters}).start()
+        return node, Frames(node).connected()
+
+    return make

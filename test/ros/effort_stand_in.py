@@ -10,8 +10,8 @@ import numpy as np
 from ros_stand_in import voxelised_scene
 
 from pasco_core.prediction import ScenePrediction
+from pasco_core.settings.deadline_settings import LEVELS
 from pasco_core.stream.model import Model
-from pasco_ros.settings.deadline_settings import LEVELS
 
 POINTS = np.array([[5.0, 0.1, 0.0, 0.5], [5.4, 2.1, -1.75, 0.5]], np.float32)
 

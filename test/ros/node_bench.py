@@ -15,13 +15,14 @@ from ros_stand_in import FakePredictor
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from pasco_core.messages.outputs import OUTPUTS
 from pasco_core.stream.model import Model
 from pasco_core.stream.outcomes import Outcome
 from pasco_ros import qos
 from pasco_ros.demo.lifecycle_client import LifecycleClient
 from pasco_ros.demo.spin_thread import SpinThread
 from pasco_ros.outputs import messages
-from pasco_ros.outputs.output_messages import OUTPUTS
+from pasco_ros.outputs.messages import message_class
 from pasco_ros.panoptic_scene_completion import NODE_NAME, PanopticSceneCompletion
 
 STREET = np.array(
@@ -69,7 +70,9 @@ class NodeBench:
         for output in OUTPUTS:
             if topics is None or output.name in topics:
                 topic = f"/{NODE_NAME}/{output.name}"
-                self.client.create_subscription(output.type, topic, self.received[output.name].append, output.qos)
+                self.client.create_subscription(
+                    message_class(output.ros_type), topic, self.received[output.name].append, qos.of_output(output)
+                )
         self.publisher = self.client.create_publisher(PointCloud2, "/points", 10)
         self.stamp = time.time_ns() - 100_000_000_000  # so that many clouds can be sent at once, none from the future
         self._threads = [SpinThread(self.node), SpinThread(self.client)]

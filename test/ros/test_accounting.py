@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pasco_core.errors import CloudError
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.stream.cloud_source import CloudMember
 from pasco_core.stream.outcomes import FrameLedger, Outcome, Verdict
 from pasco_ros.computing.backoff import FailureBackoff
 from pasco_ros.computing.latest_frame_worker import LatestFrameWorker
-from pasco_ros.inputs.cloud_frame import CloudFrame, CloudMember
+from pasco_ros.inputs.cloud_frame import CloudFrame
 from pasco_ros.inputs.intake import CloudIntake
 from pasco_ros.reporting.frame_reporter import FrameReporter
-from pasco_ros.settings.node_config import NodeConfig
 
 START = 1_000_000_000_000
 GONE = Verdict(Outcome.FLUSHED, "DEACTIVATED", "The node was deactivated")

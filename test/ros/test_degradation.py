@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasco_core.errors import ConfigError
+from pasco_core.settings.deadline_settings import LEVELS, DeadlineSettings
+from pasco_core.settings.value_checks import check_config
 from pasco_ros.computing.degradation import DegradationLadder, Load, time_budget
-from pasco_ros.settings.deadline_settings import LEVELS, DeadlineSettings
-from pasco_ros.settings.node_config import check_config
 
 TEN_HERTZ = DeadlineSettings(target_rate=10.0)
 NAN = float("nan")

@@ -12,12 +12,12 @@ from effort_stand_in import POINTS, LevelledModel
 from pasco_core.data.frame import UNKNOWN
 from pasco_core.data.plain_scan import plain_scan
 from pasco_core.errors import InferenceError
+from pasco_core.settings.deadline_settings import LEVELS
+from pasco_core.settings.node_config import NodeConfig
 from pasco_core.stream.model import Model, load_model, warm_up
 from pasco_core.stream.outcomes import FrameReport
 from pasco_ros.computing.degradation import Load
 from pasco_ros.computing.effort_control import EffortControl, is_out_of_memory
-from pasco_ros.settings.deadline_settings import LEVELS
-from pasco_ros.settings.node_config import NodeConfig
 
 NO_MEMORY = {
     "CUDA": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from pasco_core.errors import ConfigError
+from pasco_core.settings.node_config import NODE_NAME, NodeConfig
+from pasco_core.settings.parameter_files import read_parameter_file
+from pasco_core.settings.value_checks import check_config, check_value
 from pasco_ros.launching.arguments import COMMON, ONE_LIDAR, SEVERAL_LIDARS
-from pasco_ros.launching.plan import NODE as NODE_NAME
 from pasco_ros.launching.plan import SHOWN, Plan, make_plan
 from pasco_ros.launching.rviz_layouts import layouts
-from pasco_ros.settings.node_config import NodeConfig, check_config, check_value
-from pasco_ros.settings.parameter_files import check_parameter_file
 from pasco_ros.shared_files import fastdds_environment, shared_file
 from pasco_ros.simulation.settings import SimulationSettings
 
@@ -41,18 +41,20 @@ OF_THE_NODE = [(name, display) for name in layouts() for display in displays(nam
 def output_of(topic: str):
     pytest.importorskip("rclpy", reason="rclpy is not installed: run `make setup`")
     pytest.importorskip("pasco.msg", reason="the messages are not built: run `make setup`")
-    from pasco_ros.outputs.output_messages import CAMERA_OUTPUTS, OUTPUTS
+    from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS
 
     return next(output for output in (*OUTPUTS, *CAMERA_OUTPUTS) if topic == f"{NODE}/{output.name}")
 
 
 @pytest.mark.parametrize(("layout", "display"), OF_THE_NODE, ids=[f"{n}-{d['Name']}" for n, d in OF_THE_NODE])
 def test_rviz_subscribes_to_topics_of_the_node_with_the_type_and_qos_it_offers(layout, display):
+    output = output_of(display["Topic"]["Value"])
     from rclpy.qos import DurabilityPolicy
 
-    output = output_of(display["Topic"]["Value"])
-    assert output.type.__name__ == MESSAGES[display["Class"].split("/")[1]]
-    latched = output.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    from pasco_ros.qos import of_output
+
+    assert output.type == MESSAGES[display["Class"].split("/")[1]]
+    latched = of_output(output).durability == DurabilityPolicy.TRANSIENT_LOCAL
     assert display["Topic"]["Durability Policy"] == ("Transient Local" if latched else "Volatile")
     assert display["Topic"]["Reliability Policy"] == "Reliable"
 
@@ -103,7 +105,7 @@ def test_what_is_started_has_parameters_that_the_node_and_the_town_accept(name):
         (NodeConfig, NODE, plan.params_file, plan.parameters),
         (SimulationSettings, "/simulated_town", plan.sim_params_file, plan.simulation or {}),
     ):
-        check_parameter_file(path, node, kind)
+        read_parameter_file(path, node, kind)
         for parameter, value in values.items():
             check_value(parameter, value, kind)
         check_config(kind(**{p: tuple(v) if isinstance(v, list) else v for p, v in values.items()}))

@@ -18,14 +18,13 @@ from visualization_msgs.msg import Marker
 from pasco_core.data.cloud_message import decode_cloud
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.data.layer_codec import COMPRESSIONS
-from pasco_core.data.voxel_message import layer_values
+from pasco_core.data.voxel_message import LAYERS, layer_values
 from pasco_core.errors import DataError
 from pasco_core.geometry import KITTI_GRID
 from pasco_core.messages.scene_reader import scene_from_messages
+from pasco_core.stream.cloud_source import CloudMember
 from pasco_core.stream.outcomes import FrameReport, Outcome, Verdict
-from pasco_ros.inputs.cloud_frame import CloudMember
 from pasco_ros.outputs import messages
-from pasco_ros.settings.output_settings import LAYERS
 
 POINTS = np.array([[10.1, 0.3, -1.7, 0], [10.3, 2.1, -0.5, 0], [12.1, 3.3, 0.3, 0], [20.1, -9.1, 2.1, 0],
                    [0.1, -25.5, -1.9, 0], [10.3, -2.1, -0.5, 0]], np.float32)

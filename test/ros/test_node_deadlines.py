@@ -18,7 +18,7 @@ from node_bench import STREET, wait_for
 from pasco.msg import FrameStatus
 
 from pasco_core.messages.scene_reader import layer_values
-from pasco_ros.settings.deadline_settings import LEVELS
+from pasco_core.settings.deadline_settings import LEVELS
 
 FAST = {"diagnostics_period": 0.1, "max_failures": 1000}
 

@@ -1,7 +1,8 @@
-"""Time and frames through the whole node: /tf late, missing or wrong, sensors mounted otherwise, clocks that jump."""
+"""Frames through the whole node: /tf late, missing or wrong, and sensors mounted otherwise."""
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import time
@@ -13,73 +14,23 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: run `make setup`")
 pytest.importorskip("pasco.msg", reason="the messages are not built: run `make setup`")
 pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not there: run `make setup`")
 
-from geometry_msgs.msg import TransformStamped
+from frames_peer import TF, Frames
 from node_bench import STREET, wait_for
 from pasco.msg import FrameStatus
-from ros_stand_in import FakePredictor, voxelised_scene
-from rosgraph_msgs.msg import Clock
+from ros_stand_in import voxelised_scene
 from scipy.spatial.transform import Rotation
 from tf2_msgs.msg import TFMessage
 
 from pasco_core.data.voxel_message import layer_values
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.value_checks import check_config
 from pasco_ros import qos
-from pasco_ros.frames.clock_watch import ClockWatch
-from pasco_ros.settings.node_config import NodeConfig, check_config
 
-STILL = (0.0, 0.0, 0.0, 1.0)
 MOUNTED = (0.4, -0.2, 2.1, 0.0, math.radians(3), math.radians(10))  # a sensor that looks 3° down and 10° to the left
 # Its points lie well inside their voxels, so that the way to another frame and back leaves them there.
 STREET = STREET + np.float32([0.1, 0, 0, 0])
-TF = {"base_frame": "base", "diagnostics_period": 0.1}
-
-
-class Frames:
-    """Sends transforms and clock times to a node under test."""
-
-    def __init__(self, node):
-        self._node = node
-        self._tf = node.client.create_publisher(TFMessage, "/tf", qos.TRANSFORMS)
-        self._static = node.client.create_publisher(TFMessage, "/tf_static", qos.STATIC_TRANSFORMS)
-        self._clock = node.client.create_publisher(Clock, "/clock", 10)
-
-    def connected(self):
-        wait_for(lambda: self._tf.get_subscription_count() and self._static.get_subscription_count())
-        return self
-
-    def send(self, parent, child, at=None, move=(0.0, 0.0, 1.73), turn=STILL):
-        """The transform at a time in ns, or a static one; returns when the node has it."""
-        sent = TransformStamped(child_frame_id=child)
-        sent.header.frame_id = parent
-        if at is not None:
-            sent.header.stamp.sec, sent.header.stamp.nanosec = divmod(at, 1_000_000_000)
-        to, rotation = sent.transform.translation, sent.transform.rotation
-        to.x, to.y, to.z = map(float, move)
-        rotation.x, rotation.y, rotation.z, rotation.w = map(float, turn)
-        parts = self._node.node._parts
-        before = parts.transforms.counts.received if parts else 0
-        (self._static if at is None else self._tf).publish(TFMessage(transforms=[sent]))
-        if parts:
-            wait_for(lambda: parts.transforms.counts.received > before)
-
-    def tick(self, seconds):
-        """Set the simulated clock; returns when the node has it."""
-        wait_for(lambda: self._clock.get_subscription_count())
-        message = Clock()
-        message.clock.sec, message.clock.nanosec = divmod(round(seconds * 1e9), 1_000_000_000)
-        self._clock.publish(message)
-        wait_for(lambda: self._node.node._now() == round(seconds * 1e9))
-
-
-@pytest.fixture
-def framed(bench):
-    """A node with a base_frame, started, and what sends it transforms."""
-    def make(predictor=None, topics=("segments",), **parameters):
-        node = bench(topics=topics, predictor=predictor, parameters={**TF, **parameters}).start()
-        return node, Frames(node).connected()
-
-    return make
 
 
 def base_from(pose):
@@ -207,6 +158,26 @@ def test_row_14_a_quaternion_that_is_none_is_refused_and_named_in_the_diagnostic
     assert node.node.health().transforms.refused == 1
 
 
+def test_what_keeps_the_transforms_is_said_in_the_log_and_in_the_diagnostics(framed, caplog):
+    caplog.set_level("INFO", "pasco_ros")
+    node, _ = framed()
+    try:
+        by = importlib.import_module("tf2_ros").__name__
+    except ImportError:
+        by = "own buffer"
+    told = [record.getMessage() for record in caplog.records if "Transforms are kept" in record.getMessage()]
+    assert len(told) == 1 and by in told[0]
+    assert {v.key: v.value for v in node.condition("frames").values}["transforms kept by"] == by
+
+
+def test_without_tf2_ros_the_own_buffer_keeps_the_transforms(framed, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2_ros", None)
+    node, frames = framed()
+    frames.send("base", "lidar")
+    assert node.send_and_wait().outcome == FrameStatus.PUBLISHED
+    assert {v.key: v.value for v in node.condition("frames").values}["transforms kept by"] == "own buffer"
+
+
 @pytest.mark.parametrize("by", ["tf", "sensor_pose"])
 def test_a_sensor_mounted_higher_and_tilted_gives_the_scene_of_one_in_kittis_place(bench, by):
     if by == "tf":
@@ -296,80 +267,3 @@ def test_without_the_message_type_of_tf_configure_fails_and_says_what_to_install
     assert not node.configure()
     assert "tf2_msgs to be installed" in node.condition("model", "Configure failed").message
     assert node.set_parameter("base_frame", "").successful and node.configure()
-
-
-def test_row_15_a_simulated_clock_that_jumps_flushes_clouds_transforms_and_the_order_of_stamps(framed):
-    predictor = FakePredictor()
-    node, frames = framed(predictor=predictor, use_sim_time=True)
-
-    def at(seconds):
-        node.stamp = round(seconds * 1e9)
-        return node.header(0)
-
-    frames.tick(1000.0)
-    frames.send("base", "lidar", 999_900_000_000)
-    assert node.send_and_wait(header=at(999.9)).outcome == FrameStatus.PUBLISHED, "the first time is no jump"
-    for clock, jump, told in ((1000.0, 500.0, "back by 500.000 s"), (500.0, 4100.0, "forward by 3600.000 s")):
-        frames.send("base", "lidar", round((clock - 0.01) * 1e9))
-        computed, told_of, predictor.delay = len(predictor.seen), len(node.statuses), 0.5
-        node.send(header=at(clock - 0.01))
-        wait_for(lambda computed=computed: len(predictor.seen) > computed)
-        frames.tick(jump)
-        flushed = wait_for(lambda told_of=told_of: node.statuses[told_of:])[0]
-        assert (flushed.outcome, flushed.code) == (FrameStatus.FLUSHED, "CLOCK_JUMP") and told in flushed.message
-        predictor.delay = 0.0
-        assert node.send_and_wait(header=at(jump - 0.1)).code == "UNKNOWN_FRAME", "nothing old is used"
-        frames.send("base", "lidar", round((jump - 0.05) * 1e9))
-        assert node.send_and_wait(header=at(jump - 0.05)).outcome == FrameStatus.PUBLISHED
-    assert next(v.value for v in node.condition("frames").values if v.key == "clock jumps") == "2"
-    final = node.statuses[-1]
-    assert final.frames_received == sum(final.frames_by_outcome) and final.frames_by_outcome[0] == 0
-
-
-def test_row_15_stamps_that_start_again_flush_the_transforms_too(framed):
-    node, frames = framed()
-    frames.send("base", "lidar", node.stamp + 100_000_000)
-    assert node.send_and_wait().outcome == FrameStatus.PUBLISHED
-    node.stamp -= 5_000_000_000
-    assert node.send_and_wait().code == "UNKNOWN_FRAME"
-    assert node.condition("frames", "The stamps on /points jumped back by 4.900 s").level == b"\x01"
-    frames.send("base", "lidar", node.stamp + 100_000_000)
-    assert node.send_and_wait().outcome == FrameStatus.PUBLISHED
-
-
-def test_row_15_without_a_clock_message_the_diagnostics_name_the_topic_and_clouds_are_still_computed(framed):
-    node, frames = framed(use_sim_time=True)
-    frames.send("base", "lidar")
-    assert "/clock" in node.condition("input", "/clock").message
-    assert node.send_and_wait().outcome == FrameStatus.PUBLISHED
-
-
-class SystemClock:
-    """A clock of the system that somebody sets, as far as ``ClockWatch`` looks at it."""
-
-    ros_time_is_active = False
-
-    def __init__(self):
-        self.seconds = 1e9
-
-    def now(self):
-        return type("Time", (), {"nanoseconds": round(self.seconds * 1e9)})
-
-    def create_jump_callback(self, threshold, pre_callback, post_callback):
-        return type("Handle", (), {"unregister": lambda handle: None})()
-
-
-@pytest.mark.parametrize(("step", "told"), [
-    (3600, "forward by 3600.000 s"), (-2, "back by 2.000 s"), (-0.5, ""), (5, ""),
-])
-def test_row_15_a_system_clock_that_is_set_is_noticed_against_the_time_that_passes(step, told):
-    clock, steady, sentences = SystemClock(), [50.0], []
-    watch = ClockWatch(clock, sentences.append, lambda: steady[0])
-    for _ in range(3):
-        clock.seconds, steady[0] = clock.seconds + 100, steady[0] + 100
-        watch.check()
-    assert not sentences, "time that passes is no jump"
-    clock.seconds, steady[0] = clock.seconds + 1 + step, steady[0] + 1
-    watch.check()
-    watch.check()
-    assert len(sentences) == bool(told) and (not told or told in sentences[0])

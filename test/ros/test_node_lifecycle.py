@@ -15,8 +15,8 @@ from rcl_interfaces.srv import DescribeParameters
 from ros_stand_in import FakePredictor, load_fake
 
 from pasco_core.errors import CheckpointError
+from pasco_core.settings.node_config import NodeConfig
 from pasco_core.stream.model import Model
-from pasco_ros.settings.node_config import NodeConfig
 
 
 def test_the_node_goes_through_its_states_and_can_be_configured_again(bench):

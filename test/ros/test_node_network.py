@@ -153,7 +153,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 from pasco_core.errors import ConfigError
 from pasco_core.stream.model import load_model
-from pasco_ros.settings.node_config import NodeConfig
+from pasco_core.settings.node_config import NodeConfig
 try:
     load_model(NodeConfig())
 except ConfigError as error:

@@ -14,10 +14,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_stand_in import FakePredictor, voxelised_scene
 from visualization_msgs.msg import Marker
 
+from pasco_core.messages.outputs import OUTPUTS
 from pasco_core.messages.projection import project_obstacles, project_uncertainty
 from pasco_core.messages.scene_reader import scene_from_messages
 from pasco_ros import qos
-from pasco_ros.outputs.output_messages import OUTPUTS
+from pasco_ros.outputs.messages import message_class
 
 
 def all_received(bench):
@@ -68,7 +69,8 @@ def test_the_publishers_offer_the_qos_of_the_table_and_the_input_is_sensor_data(
     node = bench(topics=()).start()
     for output in OUTPUTS:
         offered = node.client.get_publishers_info_by_topic(f"/panoptic_scene_completion/{output.name}")[0].qos_profile
-        assert (offered.reliability, offered.durability) == (output.qos.reliability, output.qos.durability)
+        promised = qos.of_output(output)
+        assert (offered.reliability, offered.durability) == (promised.reliability, promised.durability)
         assert offered.reliability == ReliabilityPolicy.RELIABLE
         assert (offered.durability == DurabilityPolicy.TRANSIENT_LOCAL) == output.latched
     wanted = node.client.get_subscriptions_info_by_topic("/points")[0].qos_profile
@@ -84,7 +86,7 @@ def test_row_20_only_small_outputs_are_kept_for_who_comes_late(bench):
         durability = DurabilityPolicy.TRANSIENT_LOCAL if output.latched else DurabilityPolicy.VOLATILE
         profile = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
         topic = f"/panoptic_scene_completion/{output.name}"
-        node.client.create_subscription(output.type, topic, late[output.name].append, profile)
+        node.client.create_subscription(message_class(output.ros_type), topic, late[output.name].append, profile)
     wait_for(lambda: all(late[output.name] for output in OUTPUTS if output.latched))
     assert not late["voxels"] and not late["occupied_points"]
 
@@ -93,7 +95,7 @@ def test_row_20_a_subscriber_with_an_incompatible_qos_is_named_in_the_diagnostic
     node = bench(parameters={"diagnostics_period": 0.1}).start()
     wants_history = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     topic = "/panoptic_scene_completion/voxels"
-    node.client.create_subscription(OUTPUTS[0].type, topic, lambda m: None, wants_history)
+    node.client.create_subscription(message_class(OUTPUTS[0].ros_type), topic, lambda m: None, wants_history)
     node.send_and_wait()
     status = node.condition("connections", "incompatible QoS")
     assert topic in status.message and "DURABILITY" in status.message

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.parameter_files import check_command_line, check_parameter_file
+from pasco_core.settings.parameter_files import check_command_line, read_parameter_file
+from pasco_core.settings.value_checks import plain_value
 
 ROOT = Path(__file__).parents[2]
 NODE = "/panoptic_scene_completion"
@@ -42,7 +43,7 @@ def test_row_37_a_yaml_file_that_is_not_utf8_huge_or_hostile_is_refused_by_name(
     path.write_bytes(BROKEN[name])
     started = time.process_time()
     with pytest.raises(ConfigError, match=f"{name}.yaml") as caught:
-        check_parameter_file(path, NODE)
+        read_parameter_file(path, NODE)
     assert len(str(caught.value)) < 1000 and time.process_time() - started < 10
 
 
@@ -62,7 +63,7 @@ def test_row_37_the_node_refuses_to_start_with_such_a_file_and_does_not_hang(tmp
 def test_lists_as_launch_writes_them_are_read(tmp_path):
     path = tmp_path / "launch_params"
     path.write_text("/**:\n  ros__parameters:\n    voxel_layers: !!python/tuple\n    - semantics\n    - instance\n")
-    check_parameter_file(path, NODE)
+    read_parameter_file(path, NODE)
 
 
 def test_rclpy_takes_lists_as_launch_writes_them(tmp_path):
@@ -73,6 +74,37 @@ def test_rclpy_takes_lists_as_launch_writes_them(tmp_path):
     rclpy.init(args=["--ros-args", "--params-file", str(path)], context=context)
     node = rclpy.create_node("reader", context=context, automatically_declare_parameters_from_overrides=True)
     assert list(node.get_parameter("names").value) == ["a", "b"]
+    node.destroy_node()
+    context.shutdown()
+
+
+SEVERAL = """
+/car/panoptic_scene_completion:
+  ros__parameters: {max_points: 9}
+/**:
+  ros__parameters: {max_points: 6, min_range: 0.5, tf_timeout: 0.1}
+/*:
+  ros__parameters: {max_points: 7, max_age: 2.0}
+panoptic_scene_completion:
+  ros__parameters: {max_points: 5, voxel_layers: [semantics]}
+/**/panoptic_scene_completion:
+  ros__parameters: {tf_timeout: 0.3}
+car:
+  "*":
+    ros__parameters: {max_age: 3.0}
+"""
+
+
+@pytest.mark.parametrize("namespace", ["/", "/car", "/car/front"])
+def test_of_several_sections_the_node_gets_what_rclpy_gives_it(tmp_path, namespace):
+    rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed: run `make setup`")
+    path = tmp_path / "several.yaml"
+    path.write_text(SEVERAL, encoding="utf-8")
+    context = rclpy.Context()
+    rclpy.init(args=["--ros-args", "--params-file", str(path)], context=context)
+    node = rclpy.create_node("panoptic_scene_completion", namespace=namespace, context=context)
+    given = {name: plain_value(parameter.value) for name, parameter in node._parameter_overrides.items()}
+    assert read_parameter_file(path, node.get_fully_qualified_name()) == given and len(given) >= 3
     node.destroy_node()
     context.shutdown()
 

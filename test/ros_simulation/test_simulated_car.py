@@ -19,7 +19,7 @@ from pasco_core.data.simulation.sensing.beam_tables import HDL_64E, VLP_16
 from pasco_core.data.simulation.sensing.camera import KITTI_CALIBRATION
 from pasco_core.errors import ConfigError, PascoError
 from pasco_core.geometry.poses import moved_points, pose_matrix
-from pasco_ros.settings.node_config import check_config, check_value
+from pasco_core.settings.value_checks import check_config, check_value
 from pasco_ros.simulation.car import Car, CarPlan, camera_mount, every, kitti_lidar_mount
 from pasco_ros.simulation.frames_ahead import FramesAhead, numbers_of
 from pasco_ros.simulation.pace import Pace

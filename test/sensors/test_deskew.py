@@ -138,10 +138,10 @@ def test_noise_of_the_last_two_poses_is_not_carried_on():
 
 
 def test_a_trajectory_is_bounded_and_begins_anew_when_the_clock_is_set_back():
-    trajectory = Trajectory(memory=1.0)
+    trajectory = Trajectory()
     for i in range(100):
         trajectory.add(i * 100_000_000, np.eye(4))
-    assert trajectory.covers() == (8_900_000_000, 10_000_000_000)
+    assert trajectory.covers() == (6_900_000_000, 10_000_000_000)
     trajectory.add(9_850_000_000, np.eye(4))  # out of order: left out
     trajectory.add(5_000_000_000, np.eye(4))
     assert trajectory.covers() is None

@@ -90,6 +90,10 @@ class BagReader:
         """Log time of the first message in ns; None where there is none."""
         return min((s.start for s in self._storages if s.start is not None), default=None)
 
+    def of_type(self, *types: str) -> list[TopicInfo]:
+        """Topics of some types that have messages, by name."""
+        return [topic for topic in self.topics.values() if topic.type in types and topic.count]
+
     def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
         """(topic, log time in ns, message) of some topics (default: all), in the order of log time.
 
@@ -228,15 +232,15 @@ def find_cloud_topic(reader: BagReader) -> TopicInfo:
     Raises:
         DataError: there is none, or there are several; the message lists them.
     """
-    clouds = [topic for topic in reader.topics.values() if topic.type == CLOUD_TYPE]
-    filled = [topic for topic in clouds if topic.count]
+    filled = reader.of_type(CLOUD_TYPE)
     if len(filled) == 1:
         return filled[0]
     if filled:
         raise DataError(f"Expected {reader.path} to have one topic of type {CLOUD_TYPE}, got {listed(filled)}; "
                         "name one of them")
-    if clouds:
-        names = ", ".join(topic.name for topic in clouds)
+    empty = [topic.name for topic in reader.topics.values() if topic.type == CLOUD_TYPE]
+    if empty:
+        names = ", ".join(empty)
         raise DataError(f"Expected {reader.path} to have a cloud on {names}, got no message")
     found = listed(reader.topics.values())
     raise DataError(f"Expected {reader.path} to have a topic of type {CLOUD_TYPE}, got {found}")

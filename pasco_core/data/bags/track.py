@@ -10,7 +10,8 @@ import numpy as np
 from pasco_core.data.datasets.calibration import Calibration
 from pasco_core.errors import TransformError
 from pasco_core.geometry.poses import quaternion_of, rigid_matrix, slerp
-from pasco_core.geometry.transform_tree import FUTURE, TransformTree
+from pasco_core.geometry.transform_buffer import FUTURE
+from pasco_core.geometry.transform_tree import TransformTree
 from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.stream.stamped_transform import insert_stamped
 
@@ -105,8 +106,8 @@ class Track:
 
     def _top(self) -> str:
         frame = self.frame_id
-        while (parent := self._tree.parent_of(frame)) is not None:
-            frame = parent
+        while (link := self._tree.link_of(frame)) is not None:
+            frame = link.parent
         return frame
 
 

@@ -1,34 +1,16 @@
-"""The node's settings: names, defaults, ranges and descriptions, in one typed place that needs no ROS."""
+"""Whether values are what their parameters allow; what a bad value is told, wherever it was given."""
 
 from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass
 from typing import Any
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.deadline_settings import DeadlineSettings
-from pasco_ros.settings.frame_settings import FrameSettings
-from pasco_ros.settings.input_settings import InputSettings
-from pasco_ros.settings.model_settings import ModelSettings
-from pasco_ros.settings.output_settings import OutputSettings
-from pasco_ros.settings.sensor_settings import SensorSettings
-from pasco_ros.settings.setting import SettingsGroup
-from pasco_ros.settings.start_settings import StartSettings
-
-GROUPS = (StartSettings, ModelSettings, InputSettings, SensorSettings, FrameSettings, DeadlineSettings, OutputSettings)
-"""The groups of parameters, in the order in which documents list them; base classes stand in reverse."""
+from pasco_core.settings.setting import SettingsGroup
 
 
-@dataclass(frozen=True)
-class NodeConfig(
-    OutputSettings, DeadlineSettings, FrameSettings, SensorSettings, InputSettings, ModelSettings, StartSettings
-):
-    """Every parameter of the node; the name of a field is the name of the parameter."""
-
-
-def check_value(name: str, value: Any, kind: type[SettingsGroup] = NodeConfig) -> None:
+def check_value(name: str, value: Any, kind: type[SettingsGroup]) -> None:
     """Check one parameter's value against its type, range and choices.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import SettingsGroup, setting
 
 
 @dataclass(frozen=True)
@@ -13,4 +13,4 @@ class StartSettings(SettingsGroup):
 
     autostart: bool = setting(
         False, "Configure and activate at the start, without waiting for somebody's request; also after a respawn.",
-        fixed=True)
+        fixed=True, node_only="a replay has no states to go through")

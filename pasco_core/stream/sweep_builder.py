@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +15,11 @@ from pasco_core.data.scan_statistics import ScanStatistics, measure_scan
 from pasco_core.errors import CloudError
 from pasco_core.geometry import VoxelGrid
 from pasco_core.geometry.poses import moved_points, pose_matrix
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.stream.cloud_source import CloudMember
+from pasco_core.stream.ego_motion import EgoMotion
 from pasco_core.stream.frame_resolver import FrameResolver, Placement
 from pasco_core.stream.header_checks import stamp_ns
-from pasco_ros.inputs.cloud_frame import CloudFrame, CloudMember
-from pasco_ros.inputs.ego_motion import EgoMotion
-from pasco_ros.settings.node_config import NodeConfig
 
 _EVERY = 10  # so many clouds are measured once: the beams of a cloud without ring numbers cost milliseconds
 
@@ -30,6 +31,10 @@ class SweepBuilder:
         resolver: where the sensors are.
         motion: how they move, None where nothing is to be de-skewed.
         grid: of the network, for the statistics.
+
+    Attributes:
+        statistics: how one of the last clouds looks in numbers.
+        not_deskewed: why points of the last frame may be where they were measured, one sentence each.
     """
 
     def __init__(self, resolver: FrameResolver, motion: EgoMotion | None, grid: VoxelGrid) -> None:
@@ -38,13 +43,13 @@ class SweepBuilder:
         self._grid = grid
         self._built = 0
         self.statistics: ScanStatistics | None = None
-        self.not_deskewed = ""
+        self.not_deskewed: tuple[str, ...] = ()
 
-    def build(self, frame: CloudFrame, placement: Placement, config: NodeConfig) -> PointCloud:
+    def build(self, members: Sequence[CloudMember], placement: Placement, config: NodeConfig) -> PointCloud:
         """The points of all members in the frame of the first, at its stamp.
 
         Args:
-            frame: the members.
+            members: one cloud or more of one frame.
             placement: of the first member.
             config: the settings.
 
@@ -52,9 +57,9 @@ class SweepBuilder:
             CloudError: as ``decode_cloud`` for the first member; EMPTY only when no member has a point.
             TransformError: where a sensor is cannot be told.
         """
-        clouds, empty, first = [], None, frame.members[0]
+        clouds, empty, first = [], None, members[0]
         problems: list[str] = []
-        for member in frame.members:
+        for member in members:
             try:
                 cloud = self._decoded(member, config)
             except CloudError as error:
@@ -65,7 +70,7 @@ class SweepBuilder:
             if member is first:
                 self._measure(cloud, placement, config)
             clouds.append(self._placed(cloud, member, first, config, problems))
-        self.not_deskewed = "; ".join(problems)
+        self.not_deskewed = tuple(problems)
         if not clouds:
             raise empty or CloudError("Expected the frame to have at least one cloud, got none", EMPTY)
         return within_capacity(_joined(clouds), config.max_points, f"the frame of {first.topic}")

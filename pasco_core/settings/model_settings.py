@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import SettingsGroup, setting
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class ModelSettings(SettingsGroup):
     num_threads: int = setting(
         0, "CPU threads of the computation; 0 leaves PyTorch's own choice.", low=0, high=256, fixed=True)
     warm_up: bool = setting(
-        True, "Compute one synthetic scan while configuring, so that the first real one is not slow.", fixed=True)
+        True, "Compute one synthetic scan while configuring, so that the first real one is not slow.", fixed=True,
+        node_only="a replay waits for its network")
     max_failures: int = setting(
         3, "After this many failed computations in a row the node pauses, up to 30 s, before the next attempt.",
-        low=1, high=1000, fixed=True)
+        low=1, high=1000, fixed=True, node_only="a replay tries every cloud")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pasco_core.data.point_times import UNITS
 from pasco_core.data.scan_statistics import TRAINING_SENSORS
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import SettingsGroup, setting
 
 OFF, ODOMETRY, TF = "off", "odometry", "tf"
 RAW, COMPRESSED = "raw", "compressed"
 CLASS, CAMERA = "class", "camera"
 _NO_TOPIC = ("",)
+_ONE_LIDAR = "a replay reads the clouds of one LiDAR"
 _POSE = "x y z [m] roll pitch yaw [rad]"
 
 
@@ -22,16 +23,16 @@ class SensorSettings(SettingsGroup):
 
     partner_topics: tuple[str, ...] = setting(
         _NO_TOPIC, "Topics of further LiDARs, whose clouds are joined to those on the topic points; \"\" alone: none.",
-        fixed=True)
+        fixed=True, node_only=_ONE_LIDAR)
     partner_poses: tuple[float, ...] = setting(
         (0.0,) * 6, f"Without base_frame: where each further LiDAR is mounted, {_POSE}, one after the other, seen from "
-        "where sensor_pose is seen from.", low=-1000.0, high=1000.0, length=6, fixed=True)
+        "where sensor_pose is seen from.", low=-1000.0, high=1000.0, length=6, fixed=True, node_only=_ONE_LIDAR)
     merge_tolerance: float = setting(
         0.05, "Clouds whose stamps differ by less are joined [s]; at most half the time between two clouds on points.",
-        low=0.0, high=10.0, fixed=True)
+        low=0.0, high=10.0, fixed=True, node_only=_ONE_LIDAR)
     merge_timeout: float = setting(
         0.05, "How long a cloud on points waits for further LiDARs before it is computed without them [s].",
-        low=0.0, high=10.0, fixed=True)
+        low=0.0, high=10.0, fixed=True, node_only=_ONE_LIDAR)
     intensity_maxima: tuple[float, ...] = setting(
         (0.0,), "The value that each LiDAR writes for full intensity, the one on points first: 255.0 for bytes, 1.0 "
         "where it is 0 to 1 already; 0.0, or no value: seen from the field's type and values.",

@@ -7,14 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-pytest.importorskip("std_msgs", reason="the ROS messages are not installed: run `make setup`")
-
 from pasco_core.geometry.poses import pose_matrix, quaternion_of
 from pasco_core.geometry.transform_tree import TransformTree
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.stream.cameras import Cameras, CameraTopics
+from pasco_core.stream.ego_motion import OdometryMotion
 from pasco_core.stream.frame_resolver import FrameResolver
-from pasco_ros.inputs.cameras import Cameras
-from pasco_ros.inputs.ego_motion import OdometryMotion
-from pasco_ros.settings.node_config import NodeConfig
 
 SECOND = 1_000_000_000
 START = 1000 * SECOND
@@ -41,8 +39,9 @@ def info(focal=5.0):
         p=[2 * focal, 0, 4, 0, 0, 2 * focal, 3, 0, 0, 0, 1, 0])
 
 
-def cameras_of(config, resolver=None, motion=None):
-    return Cameras(config.cameras, config, resolver or FrameResolver(), motion)
+def cameras_of(config, resolver=None, motion=None, **options):
+    topics = [CameraTopics.of(topic, config.camera_transport, number) for number, topic in enumerate(config.cameras)]
+    return Cameras(topics, config, resolver or FrameResolver(), motion, **options)
 
 
 def test_the_image_nearest_in_time_is_taken_and_posed_in_the_networks_frame():
@@ -133,4 +132,32 @@ def test_images_that_wait_are_few():
     cameras = cameras_of(config)
     for step in range(100):
         cameras.all[0].receive_image(image(step / 30))
-    assert len(cameras.all[0]._images) <= 4
+    assert len(cameras.all[0]._images) == 4
+
+
+def test_an_image_that_a_waiting_cloud_needs_is_kept_although_newer_ones_come():
+    config = NodeConfig(**ONE)
+    cameras = cameras_of(config, waiting=lambda: [START])
+    (camera,) = cameras.all
+    for step in range(-50, 50):
+        camera.receive_image(image(step / 30))
+    assert len(camera._images) == 5
+    assert camera.nearest(START, 0.01).header.stamp.nanosec == 0
+
+
+def test_a_camera_has_seen_a_time_once_an_image_of_it_and_the_calibration_have_come():
+    (camera,) = cameras_of(NodeConfig(**ONE)).all
+    seen = [camera.has_seen(START)]
+    for message in (image(-0.01), info(), image(0.01), image(-0.02)):  # the last as after a jump of the clock
+        (camera.receive_image if hasattr(message, "encoding") else camera.receive_info)(message)
+        seen.append(camera.has_seen(START))
+    assert seen == [False, False, False, True, False]
+
+
+def test_how_far_the_nearest_image_is_from_the_cloud_is_said():
+    cameras = cameras_of(NodeConfig(**ONE))
+    cameras.all[0].receive_info(info())
+    for seconds, words in ((-0.25, "the nearest 250 ms before it"), (0.2, "the nearest 200 ms after it")):
+        cameras.all[0].receive_image(image(seconds))
+        assert cameras.images_at(header(frame="lidar"), NodeConfig(**ONE)) == ()
+        assert words in cameras.all[0].problem

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.node_config import NodeConfig, check_config, check_value
-from pasco_ros.settings.parameter_files import check_parameter_file, parameter_files
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.parameter_files import parameter_files, read_parameter_file
+from pasco_core.settings.value_checks import check_config, check_value
 
 NODE = "/panoptic_scene_completion"
 
@@ -14,7 +18,7 @@ NODE = "/panoptic_scene_completion"
 def test_every_setting_has_a_description_and_a_default_that_keeps_its_own_rule():
     for name in NodeConfig.names():
         assert NodeConfig.setting(name).metadata["description"].endswith((".", "]"))
-        check_value(name, NodeConfig.setting(name).default)
+        check_value(name, NodeConfig.setting(name).default, NodeConfig)
     check_config(NodeConfig())
 
 
@@ -38,7 +42,7 @@ def test_every_setting_has_a_description_and_a_default_that_keeps_its_own_rule()
 )
 def test_row_23_a_wrong_value_is_named_with_its_rule(name, value, message):
     with pytest.raises(ConfigError) as caught:
-        check_value(name, value)
+        check_value(name, value, NodeConfig)
     assert f"'{name}'" in str(caught.value) and message in str(caught.value)
 
 
@@ -64,14 +68,14 @@ GOOD = [
 
 @pytest.mark.parametrize("text", GOOD)
 def test_a_file_that_speaks_to_the_node_is_accepted(tmp_path, text):
-    check_parameter_file(write(tmp_path, text), NODE)
+    read_parameter_file(write(tmp_path, text), NODE)
 
 
 def test_a_nested_namespace_is_the_nodes_own(tmp_path):
     path = write(tmp_path, "robot:\n  panoptic_scene_completion:\n    ros__parameters:\n      max_points: 5\n")
-    check_parameter_file(path, "/robot/panoptic_scene_completion")
+    read_parameter_file(path, "/robot/panoptic_scene_completion")
     with pytest.raises(ConfigError, match="robot/panoptic_scene_completion"):
-        check_parameter_file(path, NODE)
+        read_parameter_file(path, NODE)
 
 
 BAD = {
@@ -92,7 +96,7 @@ BAD = {
 def test_row_23_a_file_for_another_node_or_with_an_unknown_name_is_refused_with_a_hint(tmp_path, text):
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
-        check_parameter_file(path, NODE)
+        read_parameter_file(path, NODE)
     assert BAD[text] in str(caught.value) and str(path) in str(caught.value)
 
 
@@ -103,7 +107,7 @@ def test_a_file_that_is_missing_binary_or_huge_is_refused_by_name(tmp_path):
     huge.write_text("#" * 1_000_001)
     for path in (tmp_path / "missing.yaml", binary, huge, tmp_path):
         with pytest.raises(ConfigError, match=path.name):
-            check_parameter_file(path, NODE)
+            read_parameter_file(path, NODE)
 
 
 def test_the_files_of_a_command_line_are_found():
@@ -112,12 +116,8 @@ def test_the_files_of_a_command_line_are_found():
 
 
 def test_the_shipped_file_lists_every_parameter_with_its_default():
-    from pathlib import Path
-
-    import yaml
-
     path = Path(__file__).parents[2] / "config" / "panoptic_scene_completion.yaml"
-    check_parameter_file(path, NODE)
+    read_parameter_file(path, NODE)
     shipped = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
     defaults = {n: NodeConfig.setting(n).default for n in NodeConfig.names()}
     assert {n: tuple(v) if isinstance(v, list) else v for n, v in shipped.items()} == defaults

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,10 +11,11 @@ from pasco_core.data.deskew import PosesAt
 from pasco_core.errors import TransformError
 from pasco_core.geometry.poses import rigid_matrix
 from pasco_core.geometry.trajectory import Trajectory
-from pasco_core.geometry.transform_tree import TransformTree
+from pasco_core.geometry.transform_buffer import TransformBuffer
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.sensor_settings import ODOMETRY, TF
 from pasco_core.stream.frame_resolver import FrameResolver
 from pasco_core.stream.header_checks import stamp_ns
-from pasco_ros.settings.node_config import NodeConfig
 
 _SAMPLES = 9  # of /tf over a sweep
 _RUN_UP = 50_000_000  # ns before the last sample, so that there is a movement to go on with
@@ -77,7 +77,7 @@ class OdometryMotion:
             return trajectory.at
         if config.base_frame and moved and moved != config.base_frame.removeprefix("/"):
             try:
-                mounted = self._resolver.in_frame(moved, header, replace(config, tf_timeout=0.0))
+                mounted = self._resolver.in_frame(moved, header)
             except TransformError as error:
                 self.problem = str(error)
                 return lambda times: None
@@ -105,7 +105,7 @@ class TfMotion:
         fixed: name of a frame that stands still over a sweep.
     """
 
-    def __init__(self, tree: TransformTree, fixed: str) -> None:
+    def __init__(self, tree: TransformBuffer, fixed: str) -> None:
         self._tree = tree
         self._fixed = fixed
         self._problem = ""
@@ -135,3 +135,19 @@ class TfMotion:
             time = first + (last - first) * number // (_SAMPLES - 1)
             way.add(time, self._tree.lookup(self._fixed, frame, time))
         return way
+
+
+def ego_motion(
+    config: NodeConfig, topic: str, resolver: FrameResolver, tree: TransformBuffer | None
+) -> EgoMotion | None:
+    """What ``deskew`` asks for; None where nothing is to be de-skewed.
+
+    Args:
+        config: the settings.
+        topic: of the odometry, resolved.
+        resolver: where the sensors are.
+        tree: the transforms, None where no /tf is read.
+    """
+    if config.deskew == ODOMETRY:
+        return OdometryMotion(topic, resolver)
+    return TfMotion(tree, config.odom_frame) if config.deskew == TF and tree is not None else None

@@ -1,4 +1,4 @@
-"""Parameter files are checked before the node starts: ROS itself ignores unknown names and other nodes' keys."""
+"""Parameter files of ROS 2, read and checked: ROS itself ignores unknown names and other nodes' keys."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pasco_core.errors import ConfigError
+from pasco_core.settings.node_config import NODE_NAME, NodeConfig
+from pasco_core.settings.setting import SettingsGroup, unknown_name_message
+from pasco_core.settings.value_checks import check_value, plain_value
 from pasco_core.yaml_file import read_yaml
-from pasco_ros.settings.node_config import NodeConfig, check_value
-from pasco_ros.settings.setting import SettingsGroup, unknown_name_message
 
 _PARAMETERS = "ros__parameters"
 # Parameters that every ROS 2 node has.
@@ -50,28 +51,46 @@ def check_command_line(arguments: Sequence[str]) -> None:
                 raise ConfigError(f"Expected parameter '{name}' in {path} to have items of one type, got {got}")
 
 
-def check_parameter_file(path: Path, node: str, kind: type[SettingsGroup] = NodeConfig) -> None:
-    """Check that a parameter file speaks to this node, in names and values it knows.
+def read_parameter_file(path: Path, node: str, kind: type[SettingsGroup] = NodeConfig) -> dict[str, Any]:
+    """The parameters that ROS gives a node from a file, checked to be its own, in names and values it knows.
 
     Args:
         path: a ROS 2 parameter file.
         node: fully qualified name of the node, such as ``/panoptic_scene_completion``.
         kind: the settings of the node.
 
+    Returns:
+        name -> value, of the settings alone. Where several sections mean the node, the last one in the file wins.
+
     Raises:
         ConfigError: the file cannot be read, has no section for the node, or holds an unknown name or a wrong value.
     """
-    sections = dict(_sections(read_yaml(path)))
-    own = [parameters for pattern, parameters in sections.items() if _matches(pattern, node)]
+    sections = list(_sections(read_yaml(path)))
+    own = [parameters for pattern, parameters in sections if _matches(pattern, node)]
     if not own:
         wanted = node.rsplit("/", 1)[-1]
-        found = ", ".join(name.lstrip("/") for name in sections) or "none"
+        found = ", ".join(name.lstrip("/") for name, _ in sections) or "none"
         raise ConfigError(f"Expected {path} to have a section '{wanted}' for this node, got {found}; rename it")
-    for parameters in own:
-        for name, value in _flat(parameters):
-            check_name(name, str(path), kind)
-            if name in kind.names():
-                _check_value_in(path, name, value, kind)
+    values: dict[str, Any] = {}
+    for name, value in (entry for parameters in own for entry in _flat(parameters)):
+        check_name(name, str(path), kind)
+        if name in kind.names():
+            _check_value_in(path, name, value, kind)
+            values[name] = plain_value(value)
+    return values
+
+
+def node_meant(path: Path, name: str = NODE_NAME) -> str:
+    """Fully qualified name of the node of that name that a file speaks to, in whatever namespace it is.
+
+    Raises:
+        ConfigError: the file cannot be read, or speaks to several of them.
+    """
+    patterns = {pattern for pattern, _ in _sections(read_yaml(path))}
+    named = {pattern for pattern in patterns if pattern.endswith(f"/{name}") and "*" not in pattern}
+    if len(named) > 1:
+        raise ConfigError(f"Expected {path} to have one section for a node '{name}', got {', '.join(sorted(named))}")
+    return named.pop() if named else f"/{name}"
 
 
 def check_name(name: str, source: str, kind: type[SettingsGroup] = NodeConfig) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import SettingsGroup, setting
 
-OUTPUT_FRAMES = ("sensor", "base")
+SENSOR, BASE = "sensor", "base"
 _KITTI_POSE = (0.0, 0.0, 1.73, 0.0, 0.0, 0.0)
 _POSE = "x y z [m] roll pitch yaw [rad], axes as in REP-103; a positive pitch looks down"
 
@@ -28,8 +28,8 @@ class FrameSettings(SettingsGroup):
         "is not on the ground (base_link in mid-air), or for a network that was trained on another vehicle.",
         low=-1000.0, high=1000.0, length=6)
     output_frame: str = setting(
-        "sensor", "Frame of the outputs: sensor (the cloud's own; the grid lies turned in it when the sensor is "
-        "tilted) or base (base_frame).", choices=OUTPUT_FRAMES)
+        SENSOR, "Frame of the outputs: sensor (the cloud's own; the grid lies turned in it when the sensor is "
+        "tilted) or base (base_frame).", choices=(SENSOR, BASE))
     tf_timeout: float = setting(
         0.1, "How long a cloud may wait for the transform at its stamp [s]; after that its outcome is TF_UNAVAILABLE.",
         low=0.0, high=2.0)
@@ -49,5 +49,5 @@ class FrameSettings(SettingsGroup):
                 f"Expected parameter 'sensor_pose' to be left out with base_frame = {self.base_frame!r}, because /tf "
                 f"tells where the sensor is, got {list(self.sensor_pose)}"
             )
-        if self.output_frame == "base" and not self.base_frame:
+        if self.output_frame == BASE and not self.base_frame:
             raise ConfigError("Expected parameter 'base_frame' to be a frame's name with output_frame = base, got ''")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,34 +15,73 @@ from pasco_core.errors import ImageError, TransformError
 from pasco_core.geometry.camera_model import CameraModel, camera_model
 from pasco_core.geometry.poses import pose_matrix
 from pasco_core.geometry.trajectory import rigid_inverse
+from pasco_core.settings.node_config import NodeConfig
+from pasco_core.settings.sensor_settings import COMPRESSED
+from pasco_core.stream.ego_motion import EgoMotion
 from pasco_core.stream.frame_resolver import FrameResolver
 from pasco_core.stream.header_checks import stamp_ns
-from pasco_ros.inputs.ego_motion import EgoMotion
-from pasco_ros.settings.node_config import NodeConfig
-from pasco_ros.settings.sensor_settings import COMPRESSED
 
 _KEPT = 4  # images of a camera that wait for a cloud
+_PACKED = "/compressed"
+
+
+@dataclass(frozen=True)
+class CameraTopics:
+    """Where the messages of a camera come from.
+
+    Args:
+        image: topic of its images, resolved.
+        info: topic of its calibration.
+        compressed: whether its images are sensor_msgs/CompressedImage.
+        number: of the camera in the settings.
+    """
+
+    image: str
+    info: str
+    compressed: bool = False
+    number: int = 0
+
+    @classmethod
+    def of(cls, topic: str, transport: str, number: int = 0) -> CameraTopics:
+        """By the node's rules: compressed images are below the image topic, the calibration is beside it.
+
+        >>> CameraTopics.of("/front/image_raw", "compressed").image
+        '/front/image_raw/compressed'
+        """
+        compressed = transport == COMPRESSED
+        return cls(topic + _PACKED if compressed else topic, info_topic_of(topic), compressed, number)
+
+
+def info_topic_of(image_topic: str) -> str:
+    """Where the calibration of images, raw or compressed ones, is expected.
+
+    >>> info_topic_of("/front/image_raw"), info_topic_of("/front/image_raw/compressed")
+    ('/front/camera_info', '/front/camera_info')
+    """
+    return f"{image_topic.removesuffix(_PACKED).rsplit('/', 1)[0]}/camera_info"
 
 
 class Camera:
-    """One camera; its messages come in the executor's thread, the computing thread asks.
+    """One camera; its messages may come in another thread than the one that asks.
 
     Args:
-        topic: of its images, resolved.
-        number: of the camera in the settings.
-        config: the settings when the node was configured.
+        topics: where its messages come from.
+        rectified: whether its images are rectified already.
+        waiting: stamps in ns of clouds whose nearest image is kept although newer ones come.
+        kept: how many of the newest images are kept in any case.
     """
 
-    def __init__(self, topic: str, number: int, config: NodeConfig) -> None:
-        self.image_topic = f"{topic}/compressed" if config.camera_transport == COMPRESSED else topic
-        self.info_topic = f"{topic.rsplit('/', 1)[0]}/camera_info"
-        self.number = number
+    def __init__(
+        self, topics: CameraTopics, rectified: bool, waiting: Callable[[], Sequence[int]] = tuple, kept: int = _KEPT
+    ) -> None:
+        self.image_topic, self.info_topic, self.number = topics.image, topics.info, topics.number
         self.used = 0
         self._problem = ""
-        self._decode = decode_compressed if config.camera_transport == COMPRESSED else decode_image
-        self._rectified = config.cameras_rectified
+        self._decode = decode_compressed if topics.compressed else decode_image
+        self._rectified = rectified
+        self._waiting, self._kept = waiting, kept
         self._lock = threading.Lock()
-        self._images: deque[Any] = deque(maxlen=_KEPT)
+        self._images: list[Any] = []
         self._info: Any = None
         self._model: tuple[Any, CameraModel] | None = None
 
@@ -58,14 +96,23 @@ class Camera:
         self._problem = problem
 
     def receive_image(self, message: Any) -> None:
-        """Take one Image or CompressedImage."""
+        """Take one Image or CompressedImage; older ones are forgotten but for the newest and those waited for."""
         with self._lock:
-            self._images.append(message)
+            images = [*self._images, message]
+            asked_for = {id(_nearest(images, stamp)) for stamp in self._waiting()}
+            old = [image for image in images[: -self._kept] if id(image) in asked_for]
+            self._images = [*old, *images[-self._kept :]]
 
     def receive_info(self, message: Any) -> None:
         """Take one CameraInfo."""
         with self._lock:
             self._info = message
+
+    def has_seen(self, stamp: int) -> bool:
+        """Whether its calibration is there, and the last image is of a time in ns or a later one."""
+        with self._lock:
+            seen = bool(self._images) and stamp_ns(self._images[-1].header.stamp) >= stamp
+            return seen and self._info is not None
 
     def nearest(self, stamp: int, tolerance: float) -> Any:
         """The image nearest in time to a stamp in ns.
@@ -75,10 +122,12 @@ class Camera:
         """
         with self._lock:
             images = list(self._images)
-        best = min(images, key=lambda image: abs(stamp_ns(image.header.stamp) - stamp), default=None)
-        off = None if best is None else (stamp_ns(best.header.stamp) - stamp) / 1e9
-        if off is None or abs(off) > tolerance:
-            got = "none" if off is None else f"the nearest {off:+.3f} s away"
+        best = _nearest(images, stamp)
+        off = None if best is None else stamp_ns(best.header.stamp) - stamp
+        if off is None or abs(off) > tolerance * 1e9:
+            got = "none"
+            if off is not None:
+                got = f"the nearest {round(abs(off) / 1e6)} ms {'before' if off < 0 else 'after'} it"
             raise ImageError(f"Expected an image on {self.image_topic} within {tolerance:g} s of the cloud, got {got}",
                              "TIME")
         return best
@@ -111,19 +160,21 @@ class Camera:
 
 
 class Cameras:
-    """All cameras of the node; for the computing thread.
+    """All cameras beside a LiDAR; for the computing thread.
 
     Args:
-        topics: of their images, resolved.
-        config: the settings when the node was configured.
+        topics: where their messages come from, in the order of the settings.
+        config: the settings at the start.
         resolver: where they are.
         motion: how the vehicle moves between image and cloud, where that is known.
+        waiting: stamps in ns of clouds whose nearest images are kept although newer ones come.
     """
 
     def __init__(
-        self, topics: Sequence[str], config: NodeConfig, resolver: FrameResolver, motion: EgoMotion | None
+        self, topics: Sequence[CameraTopics], config: NodeConfig, resolver: FrameResolver, motion: EgoMotion | None,
+        waiting: Callable[[], Sequence[int]] = tuple,
     ) -> None:
-        self.all = tuple(Camera(topic, number, config) for number, topic in enumerate(topics))
+        self.all = tuple(Camera(own, config.cameras_rectified, waiting) for own in topics)
         self._resolver = resolver
         self._motion = motion
 
@@ -139,7 +190,7 @@ class Cameras:
             try:
                 images.append(self._posed(camera, header, config))
                 camera.took("")
-            except (ImageError, TransformError) as error:
+            except (ImageError, TransformError) as error:  # that camera is off, the LiDAR goes on
                 camera.took(str(error))
         return tuple(images)
 
@@ -148,7 +199,7 @@ class Cameras:
         rgb, model = camera.decoded(message)
         own = message.header
         if config.base_frame:  # a cloud waits for transforms, but not for those of a camera
-            mounted = self._resolver.in_base(own, replace(config, tf_timeout=0.0))
+            mounted = self._resolver.in_frame(config.base_frame, own)
         else:
             mounted = pose_matrix(config.camera_poses[6 * camera.number : 6 * camera.number + 6])
         pose = np.linalg.inv(pose_matrix(config.network_pose)) @ self._moved(own, header, config) @ mounted
@@ -164,6 +215,11 @@ class Cameras:
         if poses is None:
             return np.eye(4)
         return sensor @ rigid_inverse(poses[0]) @ poses[1] @ rigid_inverse(sensor)
+
+
+def _nearest(images: Sequence[Any], stamp: int) -> Any:
+    """The image nearest in time to a stamp in ns, the earlier of two; None where there is none."""
+    return min(images, key=lambda image: abs(stamp_ns(image.header.stamp) - stamp), default=None)
 
 
 def _numbers(info: Any) -> tuple[Any, ...]:

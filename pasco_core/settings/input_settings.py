@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import NO_DIAGNOSTICS, SettingsGroup, setting
 
 EMPTY_POLICIES = ("publish", "skip")
 
@@ -26,6 +26,6 @@ class InputSettings(SettingsGroup):
         low=0.0, high=1e9)
     input_timeout: float = setting(
         5.0, "Without a cloud for this long, and while a computation takes longer, diagnostics report an error [s].",
-        low=0.1, high=3600.0)
+        low=0.1, high=3600.0, node_only=NO_DIAGNOSTICS)
     skip_without_subscribers: bool = setting(
-        True, "Compute nothing while no output has a subscriber.")
+        True, "Compute nothing while no output has a subscriber.", node_only="a replay computes every cloud")

@@ -1,4 +1,4 @@
-"""One parameter of the node: its default, and what a person and ROS must know about it."""
+"""One parameter: its default, and what a person, ROS and a replay must know about it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from pasco_core.errors import ConfigError
+
+NO_DIAGNOSTICS = "a replay publishes no diagnostics"
 
 
 def setting(
@@ -19,6 +21,7 @@ def setting(
     choices: tuple[str, ...] = (),
     fixed: bool = False,
     length: int = 0,
+    node_only: str = "",
 ) -> Any:
     """A field of a dataclass of settings.
 
@@ -30,9 +33,10 @@ def setting(
         choices: the strings that are allowed.
         fixed: can be changed only before the node is configured.
         length: number of items that a list must be a multiple of; 0: any, but each item only once.
+        node_only: why a replay of a recording does not have it; "" where it has it.
     """
     details = {"description": description, "low": low, "high": high, "choices": choices, "fixed": fixed,
-               "length": length}
+               "length": length, "node_only": node_only}
     return field(default=default, metadata=details)
 
 
@@ -47,7 +51,7 @@ class SettingsGroup:
 
     @classmethod
     def setting(cls, name: str) -> Field:
-        """The field behind a parameter; its ``metadata`` has description, low, high, choices and fixed.
+        """The field behind a parameter; its ``metadata`` has what ``setting`` was given.
 
         Raises:
             ConfigError: there is no such parameter.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pasco_core.data.layer_codec import COMPRESSIONS
 from pasco_core.data.voxel_message import LAYERS
 from pasco_core.errors import ConfigError
-from pasco_ros.settings.setting import SettingsGroup, setting
+from pasco_core.settings.setting import NO_DIAGNOSTICS, SettingsGroup, setting
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ class OutputSettings(SettingsGroup):
     obstacle_max_z: float = setting(
         0.6, "Upper end of that band: what hangs higher is no obstacle [m].", low=-100.0, high=100.0)
     dump_folder: str = setting(
-        "~/.ros/pasco", "Where the service ~/dump_frame writes the last computed frame, a folder for each.")
+        "~/.ros/pasco", "Where the service ~/dump_frame writes the last computed frame, a folder for each.",
+        node_only="a replay has no services")
     diagnostics_period: float = setting(
-        1.0, "Time between two messages on /diagnostics [s].", low=0.1, high=60.0, fixed=True)
+        1.0, "Time between two messages on /diagnostics [s].", low=0.1, high=60.0, fixed=True, node_only=NO_DIAGNOSTICS)
 
     def check(self) -> None:
         """An empty height band is refused with ConfigError."""
