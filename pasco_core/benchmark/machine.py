@@ -25,10 +25,10 @@ def median_seconds(work: Callable[[], object], clock: Clock, device: str = "cpu"
     return statistics.median(seconds)
 
 
-def product_seconds(clock: Clock, device: str = "cpu", repeats: int = 9) -> float:
+def product_seconds(clock: Clock, device: str = "cpu") -> float:
     """Seconds of one 2048³ float32 matrix product: the unit that network times are given in."""
     a = torch.randn(PRODUCT_SIZE, PRODUCT_SIZE, generator=torch.Generator().manual_seed(0)).to(device)
-    return median_seconds(lambda: a @ a, clock, device, repeats)
+    return median_seconds(lambda: a @ a, clock, device, repeats=9)
 
 
 def _finish(device: str) -> None:
@@ -39,7 +39,8 @@ def _finish(device: str) -> None:
 def forget_peak_memory(device: str = "cpu") -> None:
     """Starts the count of ``peak_memory`` anew (on the CPU: Linux only, elsewhere it counts from process start)."""
     if device != "cpu":
-        torch.cuda.reset_peak_memory_stats(device)
+        if torch.cuda.is_initialized():  # before that nothing is held, and torch refuses to count
+            torch.cuda.reset_peak_memory_stats(device)
         return
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

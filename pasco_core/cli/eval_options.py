@@ -79,7 +79,8 @@ def _declare_work(parser: argparse.ArgumentParser) -> None:
     add_job_arguments(group)  # type: ignore[arg-type]
     group.set_defaults(jobs=None)
     group.add_argument("--device", metavar="D", help="cpu, cuda or cuda:1 (default: cpu)")
-    group.add_argument("--devices", metavar="D,D", help="several, as cuda:0,cuda:1: at least one process each")
+    group.add_argument("--devices", metavar="D,D",
+                       help="several, as cuda:0,cuda:1: a process each, two where one is named twice (more: --jobs)")
     group.add_argument("--threads", type=int, default=1, metavar="N",
                        help="of torch per process (default: 1); the last digits of a network's output depend on it")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pasco_core.prediction import ScenePrediction
     from pasco_core.systems.pasco import Predictor
 
+_SUMMARY = "summary.json"
 _DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
 
 
@@ -35,13 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--transforms", choices=("fixed", "random"), default="fixed",
         help="how the subnets' views differ: always the same, or drawn anew (default: fixed)")
     add("--seed", type=int, default=0, help="of untrained weights and random transforms (default: 0)")
-    add("--out", type=Path, metavar="DIR", help="folder for scene.npz, scene.png, summary.json "
-                                                "(default: out/infer/<name of the scan>)")
+    add("--out", type=Path, metavar="DIR",
+        help="folder for scene.npz, scene.png, summary.json, which are replaced if they are there "
+             "(default: out/infer/<name of the scan>, refused where it holds another scan's)")
     add("--json", action="store_true", help="print the summary as JSON")
     add("--no-picture", action="store_true", help="do not draw scene.png")
     parser.epilog = (
         "examples:\n"
         "  pasco infer 000000.bin\n"
+        "  pasco infer sequences/08/velodyne/000000.bin --out out/infer/08_000000\n"
         "  pasco infer cloud.pcd --checkpoint pasco_single_kitti360.safetensors --out out/cloud\n"
         "  pasco infer 000000.bin --checkpoint pasco.safetensors --features waffleiron.safetensors --json"
     )
@@ -50,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, predict, write, report."""
     _check(args)
-    with _output_folder(args.out or Path("out") / "infer" / args.scan.stem) as folder:
+    with _output_folder(args.out or _default_folder(args.scan)) as folder:
         return _run(args, folder)
 
 
@@ -93,6 +98,24 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("Expected --features to come with --checkpoint, whose network reads them, got none")
 
 
+def _default_folder(scan: Path) -> Path:
+    """The folder of a scan's name, unless another scan of that name has its results there.
+
+    Raises:
+        ConfigError: it has.
+    """
+    folder = Path("out") / "infer" / scan.stem
+    try:
+        there = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))["scan"]
+        other = os.path.abspath(there) != os.path.abspath(scan)
+    except (OSError, ValueError, KeyError, TypeError):  # no results, or none that say what they are of
+        return folder
+    if other:
+        raise ConfigError(f"Expected {folder} to hold results of {scan} or none, got those of {there}; --out names "
+                          "another folder")
+    return folder
+
+
 @contextmanager
 def _output_folder(folder: Path) -> Iterator[Path]:
     """Makes the folder and tries to write in it, before minutes are spent; what a failed run leaves empty is removed.
@@ -125,7 +148,7 @@ def _remove_empty(folders: list[Path]) -> None:
 
 def _fresh_files(folder: Path) -> dict[str, Path]:
     """Paths of the outputs by name; those of an earlier run are removed, so that no two runs are mixed."""
-    files = {"scene": folder / "scene.npz", "summary": folder / "summary.json", "picture": folder / "scene.png"}
+    files = {"scene": folder / "scene.npz", "summary": folder / _SUMMARY, "picture": folder / "scene.png"}
     for path in files.values():
         path.unlink(missing_ok=True)
     return files

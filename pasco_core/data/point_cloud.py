@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pasco_core.errors import CloudError
+
 
 @dataclass(frozen=True)
 class PointCloud:
@@ -32,3 +34,29 @@ class PointCloud:
 
     def __len__(self) -> int:
         return len(self.points)
+
+
+def checked_points(points: np.ndarray) -> np.ndarray:
+    """What the networks read, points (N, 4) of x y z in metres and intensity, as finite contiguous float32.
+
+    Raises:
+        CloudError: ``LAYOUT`` for another shape or kind of array, ``NOT_FINITE`` for NaN and infinities.
+    """
+    rule = "Expected the points to be numbers (N, 4), x y z intensity"
+    try:
+        array = np.asarray(points)
+    except (TypeError, ValueError) as error:
+        raise CloudError(f"{rule}, got a {type(points).__name__}: {error}", "LAYOUT") from error
+    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "fiu":
+        raise CloudError(f"{rule}, got {array.dtype} {array.shape}", "LAYOUT")
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused below
+        array = np.ascontiguousarray(array, np.float32)
+    bad = ~np.isfinite(array).all(axis=1)
+    if bad.any():
+        first = int(bad.argmax())
+        raise CloudError(
+            f"Expected every point to be finite in float32, got {int(bad.sum())} of {len(array)} points that are not, "
+            f"the first at row {first}: {array[first].tolist()}",
+            "NOT_FINITE",
+        )
+    return array

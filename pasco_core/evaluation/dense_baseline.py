@@ -9,12 +9,13 @@ import torch
 
 from pasco_core.data.frame import VoxelTruth
 from pasco_core.data.label_set import LabelSet
+from pasco_core.data.point_cloud import checked_points
 from pasco_core.data.voxel_labels.instances import label_instances
 from pasco_core.evaluation.truth_scene import scene_from_truth
 from pasco_core.geometry import KITTI_GRID
 from pasco_core.prediction import ScenePrediction
 from pasco_core.systems.dense_unet import DenseUNet, voxel_features
-from pasco_core.systems.pasco.point_inputs import check_points, point_inputs
+from pasco_core.systems.pasco.point_inputs import point_inputs
 
 NOTE = "a dense U-Net's classes; instances are connected components"
 
@@ -41,7 +42,7 @@ class DenseUNetPredictor:
             CloudError: points of another shape, or not finite.
         """
         grid = self._grid
-        inputs = point_inputs(check_points(points), grid)
+        inputs = point_inputs(checked_points(points), grid)
         volume = voxel_features(
             inputs.features, torch.from_numpy(inputs.voxels), torch.zeros(3, dtype=torch.int64), grid.shape
         )

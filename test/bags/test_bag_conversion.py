@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bag_files import CLOUD, START, STORE, cloud, header, points_of, write_bag, write_messages
+from bag_files import points_of, write_bag
+from bag_messages import CLOUD, START, STORE, cloud, header, write_messages
 from dataset_trees import SHAPE, kitti_360_voxels, raw_voxels, scan, write_kitti_360, write_semantic_kitti
 from PIL import Image
 from rosbags.highlevel import AnyReader
@@ -100,7 +101,7 @@ def test_rosbags_reads_what_is_written(kitti, bag_of_kitti):
         assert reader.readers[0].storage.metadata.custom == {"pasco_sequence": "08", "pasco_frames": "0-6"}
         counts = {name: topic.msgcount for name, topic in reader.topics.items() if topic.msgcount}
         assert counts == {
-            "/velodyne_points": 7, "/camera_2/image_rect": 3, "/tf": 7, "/tf_static": 1, "/truth/voxels": 2,
+            "/velodyne_points": 7, "/camera_2/image_rect": 3, "/tf": 7, "/odom": 7, "/tf_static": 1, "/truth/voxels": 2,
             **{f"/camera_{i}/camera_info": 7 for i in range(4)},
         }
         for connection, _, data in reader.messages():
@@ -200,7 +201,7 @@ def test_an_interrupted_bag_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     written = first.stat().st_mtime_ns
     assert sorted(p.name for p in (tmp_path / "bag").glob("*")) == [".bag_0.yaml", ".to_bag.json", "bag_0.mcap"]
     broken.write_bytes(content)
-    to_bag._source.cache_clear()
+    to_bag._opened.cache_clear()
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["frames"] == {"written": 3, "there_already": 2}
     assert first.stat().st_mtime_ns == written

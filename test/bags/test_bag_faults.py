@@ -9,20 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from bag_files import (
-    CLOUD,
-    IMU,
-    LOG,
-    START,
-    channel_records,
-    chunk,
-    mcap,
-    message_record,
-    storage_file,
-    text,
-    write_bag,
-    write_messages,
-)
+from bag_files import IMU, LOG, channel_records, chunk, mcap, message_record, storage_file, text, write_bag
+from bag_messages import CLOUD, START, write_messages
 
 from pasco_core.data.bags import find_cloud_topic, open_bag, require_topic
 from pasco_core.errors import ConfigError, DataError

@@ -9,22 +9,8 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import pytest
-from bag_files import (
-    CLOUD,
-    LOG,
-    START,
-    STORE,
-    channel_records,
-    chunk,
-    cloud,
-    mcap,
-    message_record,
-    points_of,
-    storage_file,
-    text,
-    write_bag,
-    write_messages,
-)
+from bag_files import LOG, channel_records, chunk, mcap, message_record, points_of, storage_file, text, write_bag
+from bag_messages import CLOUD, START, STORE, cloud, write_messages
 from rosbags.highlevel import AnyReader
 
 from pasco_core.data.bags import TopicInfo, find_cloud_topic, open_bag

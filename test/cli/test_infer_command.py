@@ -96,6 +96,37 @@ def test_without_out_the_folder_is_named_after_the_scan(calls, picture, scan, tm
     assert sorted(path.name for path in (tmp_path / "out/infer/000123").iterdir()) == ["scene.npz", "summary.json"]
 
 
+def test_a_scan_of_the_same_name_does_not_replace_the_results_of_another(
+    calls, picture, scan, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "08" / scan.name
+    other.parent.mkdir()
+    other.write_bytes(scan.read_bytes())
+    assert main(["infer", str(scan)]) == 0
+    results = tmp_path / "out" / "infer" / "000123"
+    before = {path.name: path.read_bytes() for path in results.iterdir()}
+    calls.clear()
+    assert main(["infer", "08/000123.bin"]) == 2
+    assert (f"Expected out/infer/000123 to hold results of 08/000123.bin or none, got those of {scan}; --out names "
+            "another folder") in capsys.readouterr().err
+    assert calls == [] and {path.name: path.read_bytes() for path in results.iterdir()} == before
+    assert main(["infer", "08/000123.bin", "--out", "out/infer/000123"]) == 0  # asked for by name
+    assert json.loads((results / "summary.json").read_text())["scan"] == "08/000123.bin"
+    assert main(["infer", "./08/../08/000123.bin", "--no-picture"]) == 0  # the same scan again
+    assert not (results / "scene.png").exists()
+
+
+@pytest.mark.parametrize("summary", ["", "[]", "{}", '{"scan": 3}'])
+def test_a_folder_whose_summary_names_no_scan_is_taken(calls, picture, scan, tmp_path, monkeypatch, summary):
+    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "out" / "infer" / "000123"
+    results.mkdir(parents=True)
+    (results / "summary.json").write_text(summary)
+    assert main(["infer", str(scan)]) == 0
+    assert json.loads((results / "summary.json").read_text())["scan"] == str(scan)
+
+
 def test_options_reach_the_predictor(calls, picture, scan, tmp_path, monkeypatch):
     monkeypatch.setattr("pasco_core.device.usable_device", lambda name: None)
     arguments = ["infer", str(scan), "--out", str(tmp_path / "out"), "--checkpoint", "c.safetensors",

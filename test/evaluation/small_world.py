@@ -83,6 +83,17 @@ class ShiftedSource:
         return _OpenShifted(self, dataset)
 
 
+@dataclass(frozen=True)
+class SourceOnFakeGpus(ShiftedSource):
+    """The same predictions in processes that believe to have GPUs, whose names are those of the devices."""
+
+    def open(self, dataset, device: str = "cpu"):
+        import torch
+
+        torch.cuda.get_device_name = lambda name: f"fake {name}"
+        return super().open(dataset, device)
+
+
 class _OpenShifted:
     methods = ("subnet 1", "ensemble")
     needs_points = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from small_world import FRAMES, ShiftedSource, plan
+from small_world import FRAMES, ShiftedSource, SourceOnFakeGpus, plan
 
 from pasco_core.data.frame import Frame
 from pasco_core.errors import ConfigError, DataError, InferenceError
@@ -232,6 +232,18 @@ def test_processes_take_the_devices_in_turn(tmp_path):
         taken.append(worker._PROCESS["device"])
     worker.finish()
     assert taken == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+
+
+def test_two_gpus_share_the_frames_and_change_no_bit(expected, tmp_path):
+    """The processes of cuda:0,cuda:1; only the GPUs' names are a stand-in's."""
+    work = begin(plan(SourceOnFakeGpus(1, uncertain=True)), "SemanticKITTI", tmp_path / "two")
+    done = list(evaluate(work, Workforce(2, ("cuda:0", "cuda:1"))))
+    records = [FrameRecord.read(record_path(work.out, item)) for item in done]
+    assert {record.device for record in records} == {"fake cuda:0", "fake cuda:1"}
+    assert {record.device for record in records if record.first} == {"fake cuda:0", "fake cuda:1"}  # one process each
+    assert sum(record.first for record in records) == 2
+    Results(summarise([work.out], work.run)).write(work.out)
+    assert (work.out / "metrics.json").read_bytes() == expected
 
 
 def test_an_old_record_without_its_predictions_digest_is_read(run_plan, tmp_path):

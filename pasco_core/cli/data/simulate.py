@@ -28,7 +28,8 @@ _SENSORS = ("hdl-64e", "os1-64", "vlp-32", "vlp-16")
 _IN_A_ROW = 50  # frames by the same process: neighbours share what the drive sees
 _RECIPE = "simulation.json"
 _OF_A_DATASET = (
-    "sequences", "dataset", "data_3d_raw", "data_2d_raw", "labels", "preprocess", "instances", "kitti_360_match.txt"
+    "sequences", "dataset", "data_3d_raw", "data_2d_raw", "data_poses", "calibration", "labels", "preprocess",
+    "instances", "kitti_360_match.txt",
 )
 
 
@@ -147,9 +148,9 @@ def _prepare(args: argparse.Namespace, sequences: list[Sequence]) -> None:
         temporary.write_text(as_json({**recipe, "frames": frames}) + "\n", encoding="utf-8")
     if args.layout == "kitti360":
         kitti_360.write_match(args.out, frames)
-        return
+    layout = kitti_360 if args.layout == "kitti360" else semantic_kitti
     for sequence in sequences:
-        semantic_kitti.write_tables(args.out, sequence.name, frames[sequence.name], sequence.drive())
+        layout.write_tables(args.out, sequence.name, frames[sequence.name], sequence.drive())
 
 
 def _recipe(path: Path) -> dict[str, Any]:

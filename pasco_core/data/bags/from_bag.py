@@ -82,9 +82,10 @@ class BagToSequence:
             raise DataError(f"Expected topic {cloud.name} in {reader.path} to have messages, got none")
         self.topic, self.count = cloud.name, cloud.count
         self.written = Written()
-        self.image_topic = self._find_images(image_topic)
         self._truth_topic = self._find_truth()
-        self._is_ours = self.topic == ours.CLOUD_TOPIC and ours.is_our_time(reader.start_time)
+        noted = SEQUENCE_KEY in reader.custom_data or ours.is_our_time(reader.start_time)  # a cut bag has no notes
+        self._is_ours = self.topic == ours.CLOUD_TOPIC and noted
+        self.image_topic = self._find_images(image_topic)
         self.sequence = sequence or _two_digits(reader.custom_data.get(SEQUENCE_KEY, ""))
         self.folder = root / "sequences" / self.sequence
         self._numbers = self._frame_numbers()
@@ -132,7 +133,7 @@ class BagToSequence:
         if not self._times:
             raise DataError(f"Expected topic {self.topic} in {self.reader.path} to have messages, got none")
         numbers = [self._number(place) for place in range(len(self._times))]
-        start = ours.EPOCH if self._is_ours else self._times[0]
+        start = ours.EPOCH if ours.is_our_time(self.reader.start_time) else self._times[0]
         seconds = np.array([time - start for time in self._times]) / 1e9
         # Frames without a scan have a line as well: between those of their neighbours.
         write_times(self.folder / "times.txt", np.interp(np.arange(numbers[-1] + 1), numbers, seconds))
@@ -211,6 +212,9 @@ class BagToSequence:
                 raise DataError(f"Expected {rule}, got {topic.type}")
             return name
         found = [t for t in self.reader.topics.values() if t.type in IMAGE_TYPES and t.count]
+        left = ours.image_topic(2)  # what image_2 is for
+        if self._is_ours and any(topic.name == left for topic in found):
+            return left
         if len(found) > 1:
             self.written.notes.append(f"no images taken, because there are several topics: {listed(found)}")
         return found[0].name if len(found) == 1 else None
@@ -278,10 +282,10 @@ def _is_own_layout(message: Any) -> bool:
 
 
 def _two_digits(name: str) -> str:
-    """The name of a sequence in SemanticKITTI's layout: its own, or a KITTI-360 drive's number.
+    """The name of a sequence in SemanticKITTI's layout: its own, or a drive's number of KITTI or KITTI-360.
 
     >>> _two_digits("08"), _two_digits("2013_05_28_drive_0009_sync"), _two_digits("../..")
     ('08', '09', '00')
     """
-    found = re.fullmatch(r"(?:2013_05_28_drive_00)?([0-9]{2})(?:_sync)?", name)
+    found = re.fullmatch(r"(?:[0-9_]{10}_drive_00)?([0-9]{2})(?:_sync)?", name)
     return found[1] if found else "00"

@@ -7,12 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pasco_core.data.bags.sequence_messages import (
-    STATIC_TF_TOPIC,
-    SequenceMessages,
-)
+from pasco_core.data.bags.sequence_messages import STATIC_TF_TOPIC, SequenceMessages
+from pasco_core.data.bags.sequence_sources import SequenceSource, open_recording, source_of
 from pasco_core.data.bags.writer import BagFormat, BagParts, BagWriter
-from pasco_core.data.datasets import open_dataset
 from pasco_core.data.frame import Frame
 
 FRAMES_PER_FILE = 50
@@ -72,17 +69,17 @@ def write_part(job: tuple[BagTask, int, list[Frame]]) -> int:
         OSError: the folder is not writable or full.
     """
     task, number, frames = job
-    source = _source(task.root, task.truth_root, task.sequence)
+    source, messages = _opened(task)
 
     def fill(writer: BagWriter) -> None:
-        if number == 0 and (static := source.static_message()) is not None:
-            writer.write(STATIC_TF_TOPIC, source.stamp(frames[0]), static)
+        start = source.stamp(frames[0])
+        if number == 0 and (static := messages.static_message(start)) is not None:
+            writer.write(STATIC_TF_TOPIC, start, static)
         for frame in frames:
-            stamp = source.stamp(frame)
-            for topic, message in source.messages(frame):
+            for topic, stamp, message in messages.messages(frame):
                 writer.write(topic, stamp, message)
 
-    task.parts.write(number, fill, source.topics(), task.bag_format)
+    task.parts.write(number, fill, messages.topics(), task.bag_format)
     return len(frames)
 
 
@@ -121,6 +118,7 @@ def numbers_of(text: str) -> list[int]:
 
 
 @lru_cache(maxsize=1)
-def _source(root: Path, truth_root: Path | None, sequence: str) -> SequenceMessages:
+def _opened(task: BagTask) -> tuple[SequenceSource, SequenceMessages]:
     """Opened once per process."""
-    return SequenceMessages(open_dataset(root, truth_root), sequence)  # type: ignore[arg-type]
+    source = source_of(open_recording(task.root, task.truth_root), task.sequence)
+    return source, SequenceMessages(source, [Frame(task.sequence, index) for index in numbers_of(task.frames)])

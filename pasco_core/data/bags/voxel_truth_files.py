@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pasco_core.data.bags.sequence_messages import MASKS, RAW_LABELS
+from pasco_core.data.bags.sequence_sources import MASKS, RAW_LABELS
 from pasco_core.data.datasets.instance_files import instance_path, write_instances
 from pasco_core.data.datasets.semantic_kitti_ids import CLASS_OF_RAW, RAW_OF_CLASS, UNLISTED
 from pasco_core.data.datasets.voxel_files import voxel_path, write_bits, write_labels

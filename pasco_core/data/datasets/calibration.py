@@ -59,7 +59,7 @@ class Calibration:
             OSError: the folder is missing, not writable or full.
         """
         matrices = {"P0": self.p0, "P1": self.p1, "P2": self.p2, "P3": self.p3, "Tr": self.tr}
-        lines = [f"{name}: {_numbers(m)}\n" for name, m in matrices.items() if m is not None]
+        lines = [f"{name}: {number_text(m[:3])}\n" for name, m in matrices.items() if m is not None]
         with atomic_write(path) as temporary:
             temporary.write_text("".join(lines), encoding="ascii")
 
@@ -98,7 +98,7 @@ def write_poses(path: str | os.PathLike[str], poses: np.ndarray, calibration: Ca
 def pose_lines(poses: np.ndarray, calibration: Calibration) -> list[str]:
     """The lines of a ``poses.txt`` for LiDAR poses (N, 4, 4): camera-0 poses, 12 numbers each."""
     cameras = calibration.tr @ poses @ np.linalg.inv(calibration.tr)
-    return [f"{_numbers(camera)}\n" for camera in cameras]
+    return [f"{number_text(camera[:3])}\n" for camera in cameras]
 
 
 def read_times(path: str | os.PathLike[str]) -> np.ndarray:
@@ -108,7 +108,8 @@ def read_times(path: str | os.PathLike[str]) -> np.ndarray:
         DataError: no such file, or a line that is no finite number.
     """
     lines = [line for line in read_text(path, "times").splitlines() if line.strip()]
-    return np.array([_floats(line, 1, f"line {i} of {path}")[0] for i, line in enumerate(lines, 1)], np.float64)
+    rows = [finite_numbers(line, 1, f"line {i} of {path}") for i, line in enumerate(lines, 1)]
+    return np.array([seconds for seconds, in rows], np.float64)
 
 
 def write_times(path: str | os.PathLike[str], seconds: np.ndarray) -> None:
@@ -127,10 +128,15 @@ def time_lines(seconds: np.ndarray) -> list[str]:
 
 
 def _matrix(text: str, where: str) -> np.ndarray:
-    return _floats(text, 12, where).reshape(3, 4)
+    return finite_numbers(text, 12, where).reshape(3, 4)
 
 
-def _floats(text: str, count: int, where: str) -> np.ndarray:
+def finite_numbers(text: str, count: int, where: str) -> np.ndarray:
+    """(count,) float64, written apart by blanks.
+
+    Raises:
+        DataError: another count, or words that are no finite numbers; the message names ``where``.
+    """
     try:
         values = np.array([float(word) for word in text.split()])
     except ValueError:
@@ -140,5 +146,10 @@ def _floats(text: str, count: int, where: str) -> np.ndarray:
     return values
 
 
-def _numbers(matrix: np.ndarray) -> str:
-    return " ".join(f"{value:.12e}" for value in np.asarray(matrix, np.float64)[:3].reshape(-1))
+def number_text(values: np.ndarray) -> str:
+    """Numbers in their order in memory as ``finite_numbers`` reads them, with 13 digits.
+
+    >>> number_text(np.array([1.0, 0.5]))
+    '1.000000000000e+00 5.000000000000e-01'
+    """
+    return " ".join(f"{value:.12e}" for value in np.asarray(values, np.float64).reshape(-1))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pasco_core.data.datasets.check_content import ContentCheck, ContentChecker, content_checks
-from pasco_core.data.datasets.check_kitti_360 import check_kitti_360, check_match
+from pasco_core.data.datasets.check_kitti_360 import check_calibration, check_kitti_360, check_match
 from pasco_core.data.datasets.check_needs import kitti_360_needs, semantic_kitti_needs
 from pasco_core.data.datasets.check_report import ERROR, CheckReport, Finding
 from pasco_core.data.datasets.check_semantic_kitti import check_semantic_kitti
@@ -45,8 +45,10 @@ def check_dataset(
     names = dataset.sequences()
     if isinstance(dataset, Kitti360):
         match, report.findings = check_match(dataset)
+        broken = check_calibration(dataset)
+        report.findings += broken
         for name in progress(names, len(names), "sequences"):
-            report.sequences.append(check_kitti_360(dataset, name, match))
+            report.sequences.append(check_kitti_360(dataset, name, match, calibrated=not broken))
     elif isinstance(dataset, SemanticKitti):
         for name in progress(names, len(names), "sequences"):
             report.sequences.append(check_semantic_kitti(dataset, name))

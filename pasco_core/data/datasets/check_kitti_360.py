@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pasco_core.data.datasets.check_report import ERROR, NOTE, WARNING, Finding, SequenceReport, numbers
-from pasco_core.data.datasets.check_rules import check_age, check_names, check_not_empty, check_orphans, check_rows
+from pasco_core.data.datasets.check_rules import (
+    check_age,
+    check_names,
+    check_not_empty,
+    check_orphans,
+    check_rows,
+    read_if_there,
+)
 from pasco_core.data.datasets.instance_files import FOLDER as INSTANCES
 from pasco_core.data.datasets.kitti_360 import LABEL_ENDING, Kitti360, same_sequence
 from pasco_core.data.datasets.kitti_360_match import Match
@@ -33,13 +40,25 @@ def check_match(dataset: Kitti360) -> tuple[Match, list[Finding]]:
     return match, findings
 
 
-def check_kitti_360(dataset: Kitti360, name: str, match: Match) -> SequenceReport:
+def check_calibration(dataset: Kitti360) -> list[Finding]:
+    """What is wrong with the files of ``calibration/``, where there are any: only poses and cameras need them."""
+    path = dataset.calibration_path
+    try:
+        if path.is_file():
+            _ = dataset.calibration
+    except DataError as error:
+        return [Finding(ERROR, "", "content", str(path.parent), str(error))]
+    return []
+
+
+def check_kitti_360(dataset: Kitti360, name: str, match: Match, calibrated: bool = True) -> SequenceReport:
     """What there is of a sequence, and what is wrong with it.
 
     Args:
         dataset: opened.
         name: sequence on disk.
         match: the match file's table.
+        calibrated: whether ``check_calibration`` found nothing wrong; poses cannot be read otherwise.
     """
     splits = dataset.splits.items()
     report = SequenceReport(name, next((s for s, names in splits if any(same_sequence(name, n) for n in names)), ""))
@@ -53,6 +72,9 @@ def check_kitti_360(dataset: Kitti360, name: str, match: Match) -> SequenceRepor
     report.files["scan"] = {frame: (str(scans[raw_scans[frame]].path),) for frame in sorted(frames)}
     report.counts.update({"scans": len(scans), "matched frames": len(frames)})
     _check_labels(report, dataset, raw_scans, frames)
+    known = calibrated and dataset.calibration_path.is_file()
+    poses = read_if_there(report, dataset.poses_path(name), lambda: dataset.poses(name)) if known else None
+    report.counts["poses"] = 0 if poses is None else len(poses[0])
     return report
 
 

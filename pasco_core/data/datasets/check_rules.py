@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pasco_core.data.datasets.check_report import ERROR, NOTE, WARNING, SequenceReport, numbers
 from pasco_core.data.datasets.listing import UNREADABLE, Listing, NumberedFile
+from pasco_core.errors import DataError
 
+T = TypeVar("T")
 Files = Mapping[int, NumberedFile]
 
 
@@ -71,3 +74,14 @@ def _is_readable(report: SequenceReport, what: str, file: NumberedFile) -> bool:
     if file.size == UNREADABLE:
         report.add(ERROR, "missing", file.path, f"Expected {what} {file.path} to be readable, got a broken link")
     return file.size != UNREADABLE
+
+
+def read_if_there(report: SequenceReport, path: Path, reader: Callable[[], T]) -> T | None:
+    """What the reader gives; None where the file is not there, which only some commands mind, or is broken."""
+    if not path.is_file():
+        return None
+    try:
+        return reader()
+    except DataError as error:
+        report.add(ERROR, "content", path, str(error))
+        return None

@@ -15,6 +15,7 @@ from pasco_core.data.datasets.check_rules import (
     check_orphans,
     check_rows,
     check_size,
+    read_if_there,
     require,
 )
 from pasco_core.data.datasets.instance_files import FOLDER as INSTANCES
@@ -164,24 +165,14 @@ def _check_motion(report: SequenceReport, dataset: SemanticKitti, scans: Files) 
     """Whether calibration and poses are there, whole, and reach to the last scan."""
     folder = dataset.root / "sequences" / report.name
     last = max(scans, default=-1)
-    calibrated = _read(report, folder / "calib.txt", lambda: dataset.calibration(report.name)) is not None
-    poses = _read(report, folder / "poses.txt", lambda: dataset.poses(report.name)) if calibrated else None
-    times = _read(report, folder / "times.txt", lambda: read_times(folder / "times.txt"))
-    for path, lines in ((folder / "poses.txt", poses), (folder / "times.txt", times)):
+    calibration = read_if_there(report, folder / "calib.txt", lambda: dataset.calibration(report.name))
+    poses_path = dataset.poses_path(report.name)
+    poses = read_if_there(report, poses_path, lambda: dataset.poses(report.name)) if calibration else None
+    times = read_if_there(report, folder / "times.txt", lambda: read_times(folder / "times.txt"))
+    for path, lines in ((poses_path, poses), (folder / "times.txt", times)):
         if lines is not None and len(lines) <= last:
             message = f"Expected {path} to have a line for scan {last:06d}, got {len(lines)} lines"
             report.add(ERROR, "content", path, message)
     report.counts["poses"] = 0 if poses is None else len(poses)
     report.counts["times"] = 0 if times is None else len(times)
     return poses is not None and len(poses) > last
-
-
-def _read(report: SequenceReport, path: Path, reader):
-    """What the reader gives; None where the file is not there, which only some commands mind, or is broken."""
-    if not path.is_file():
-        return None
-    try:
-        return reader()
-    except DataError as error:
-        report.add(ERROR, "content", path, str(error))
-        return None

@@ -14,6 +14,7 @@ from pasco_core.data.datasets.folders import is_folder, numbered_files, subfolde
 from pasco_core.data.datasets.instance_files import FOLDER as INSTANCES
 from pasco_core.data.datasets.instance_files import check_classes, frame_truth
 from pasco_core.data.datasets.kitti_360_match import FILE_NAME, Match, read_match
+from pasco_core.data.datasets.kitti_360_motion import PERSPECTIVE, POSES, Kitti360Calibration, read_poses
 from pasco_core.data.datasets.raw_bytes import file_size
 from pasco_core.data.datasets.scans import read_image, read_kitti_scan
 from pasco_core.data.datasets.selection import chosen_sequences, require_frames
@@ -134,14 +135,40 @@ class Kitti360:
         """
         return read_image(self.image_path(frame))
 
-    def image_path(self, frame: Frame) -> Path:
-        """Where the image of the left perspective camera is.
+    def image_path(self, frame: Frame, camera: int = 0) -> Path:
+        """Where the image of a perspective camera is: by default that of the left one, 1 is the right one.
 
         Raises:
             DataError: the match file is missing or does not name the frame.
         """
-        name = f"{self._raw_number(frame):010d}.png"
-        return self.root / "data_2d_raw" / frame.sequence / "image_00" / "data_rect" / name
+        name = f"{self.raw_number(frame):010d}.png"
+        return self.root / "data_2d_raw" / frame.sequence / f"image_{camera:02d}" / "data_rect" / name
+
+    @cached_property
+    def calibration(self) -> Kitti360Calibration:
+        """Where cameras, LiDAR and inertial unit are.
+
+        Raises:
+            DataError: a file of ``calibration/`` is missing or breaks its format.
+        """
+        return Kitti360Calibration.read(self.calibration_path.parent)
+
+    def poses(self, sequence: str) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers (M,) int64 of raw scans, and poses (M, 4, 4) float64 of the LiDAR then, in KITTI-360's world.
+
+        Raises:
+            DataError: no calibration, no ``data_poses/<sequence>/poses.txt``, or one that breaks its format.
+        """
+        return read_poses(self.poses_path(sequence), self.calibration)
+
+    @property
+    def calibration_path(self) -> Path:
+        """The calibration of the perspective cameras; beside it lie those of LiDAR and inertial unit."""
+        return self.root / "calibration" / PERSPECTIVE
+
+    def poses_path(self, sequence: str) -> Path:
+        """Where the poses of a sequence are."""
+        return self.root / "data_poses" / sequence / POSES
 
     def scan_path(self, frame: Frame) -> Path:
         """Where the scan's points are.
@@ -149,7 +176,7 @@ class Kitti360:
         Raises:
             DataError: the match file is missing or does not name the frame.
         """
-        return self.scan_folder(frame.sequence) / f"{self._raw_number(frame):010d}.bin"
+        return self.scan_folder(frame.sequence) / f"{self.raw_number(frame):010d}.bin"
 
     def label_path(self, frame: Frame) -> Path:
         """A frame's voxel labels: in the truth folder if they are there, else in the root."""
@@ -205,7 +232,12 @@ class Kitti360:
             scans = []
         return {*scans, *self._truth_numbers(sequence)}
 
-    def _raw_number(self, frame: Frame) -> int:
+    def raw_number(self, frame: Frame) -> int:
+        """Number of the raw scan that a frame is.
+
+        Raises:
+            DataError: the match file is missing or does not name the frame.
+        """
         number = self.match.raw_scans.get(frame.sequence, {}).get(frame.index)
         if number is None:
             line = f"'{frame.sequence} <raw>.png {frame.index:06d}.png'"

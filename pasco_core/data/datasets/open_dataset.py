@@ -8,6 +8,7 @@ from pathlib import Path
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.datasets.folders import is_folder
 from pasco_core.data.datasets.kitti_360 import Kitti360, is_kitti_360
+from pasco_core.data.datasets.kitti_raw import is_kitti_raw
 from pasco_core.data.datasets.semantic_kitti import SemanticKitti, sequences_root
 from pasco_core.errors import DataError
 
@@ -40,6 +41,8 @@ def open_dataset(root: str | os.PathLike[str], truth_root: str | os.PathLike[str
 
 def layout_hint(root: Path) -> str:
     """``; did you mean …?`` where a folder above or below ``root`` is a dataset, else nothing."""
+    if is_kitti_raw(root):
+        return "; KITTI's raw recordings become a dataset by `pasco data to-bag` and `pasco data from-bag`"
     root = root.absolute()
     near = [*list(root.parents)[:4], *_below(root)]
     for folder in near:

@@ -177,7 +177,7 @@ class SemanticKitti:
         """
         poses = self.poses(frame.sequence)
         if frame.index >= len(poses):
-            path = self._folder(frame.sequence) / "poses.txt"
+            path = self.poses_path(frame.sequence)
             raise DataError(f"Expected {path} to have a line for scan {frame.index}, got {len(poses)} lines")
         return poses[frame.index]
 
@@ -197,9 +197,14 @@ class SemanticKitti:
         """Where the scan's point labels are."""
         return self._folder(frame.sequence) / "labels" / f"{frame.index:06d}.label"
 
-    def image_path(self, frame: Frame) -> Path:
-        """Where the image of the left colour camera is."""
-        return self._folder(frame.sequence) / "image_2" / f"{frame.index:06d}.png"
+    def image_path(self, frame: Frame, camera: int = 2) -> Path:
+        """Where a camera's image is: by default that of the left colour camera, 3 is the right one."""
+        return self._folder(frame.sequence) / f"image_{camera}" / f"{frame.index:06d}.png"
+
+    def poses_path(self, sequence: str) -> Path:
+        """The poses: beside the scans, as SemanticKITTI has them, or in ``poses/`` of the KITTI odometry benchmark."""
+        own, benchmark = self._folder(sequence) / "poses.txt", self.root / "poses" / f"{sequence}.txt"
+        return benchmark if benchmark.is_file() and not own.is_file() else own
 
     def voxel_path(self, frame: Frame, ending: str) -> Path:
         """A frame's voxel file: in the truth folder if it is there, else in the root."""
@@ -238,7 +243,7 @@ class SemanticKitti:
         return Calibration.read(self._folder(sequence) / "calib.txt")
 
     def _read_poses(self, sequence: str) -> np.ndarray:
-        poses = read_poses(self._folder(sequence) / "poses.txt", self.calibration(sequence))
+        poses = read_poses(self.poses_path(sequence), self.calibration(sequence))
         poses.setflags(write=False)
         return poses
 

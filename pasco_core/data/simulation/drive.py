@@ -58,7 +58,8 @@ class SimulatedDrive:
         self._moving: Recent[float, Mesh] = Recent(1)
         self._spheres: Recent[float, Sphere] = Recent(32)
         self._here: Recent[int, np.ndarray] = Recent(1)  # voxels that are seen from where the car is at a frame
-        self._measured: Recent[int, np.ndarray] = Recent(1)  # points (N, 4) of a frame's scan
+        self._points: Recent[int, np.ndarray] = Recent(1)  # (N, 4) of a frame's scan
+        self._measured: Recent[int, np.ndarray] = Recent(1)  # the voxels they are in
         self._places = Places(self._pose_at)
         self._own_car = self._world.ego_car()
         self._sun = _sun(np.random.default_rng([self.seed, 3000]))
@@ -70,7 +71,7 @@ class SimulatedDrive:
     def scan(self, frame: int) -> LabelledScan:
         """What the LiDAR measures: points beam by beam from the top, counter-clockwise from forward within a beam."""
         scan = self._scan(_whole("frame", frame))
-        self._measured.get(frame, scan.points.copy)  # the voxels of the same frame are often asked for next
+        self._points.get(frame, scan.points.copy)  # the voxels of the same frame are often asked for next
         return scan
 
     def _scan(self, frame: int) -> LabelledScan:
@@ -111,8 +112,14 @@ class SimulatedDrive:
         found = complete_voxels(self._bounded(pose[:2, 3]), self._traffic(pose, frame / FRAME_RATE), pose, seen)
         if everything:
             return found
-        points = self._measured.get(frame, lambda: self._scan(frame).points)
-        return replace(found, unknown=found.unknown & ~measured_voxels(points))
+        return replace(found, unknown=found.unknown & ~self.measured(frame))
+
+    def measured(self, frame: int) -> np.ndarray:
+        """Bool of the KITTI grid's shape: voxels that hold a point of the frame's scan; not to be changed."""
+        frame = _whole("frame", frame)
+        return self._measured.get(
+            frame, lambda: measured_voxels(self._points.get(frame, lambda: self._scan(frame).points))
+        )
 
     def truth(self, frame: int, everything: bool = False) -> VoxelTruth:
         """``voxels`` as a dataset has them: unknown voxels are 255 unless ``everything`` is to be known."""

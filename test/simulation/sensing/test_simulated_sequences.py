@@ -19,6 +19,7 @@ from pasco_core.data.simulation.drive import SimulatedDrive
 from pasco_core.data.simulation.sensing.beam_tables import HDL_64E
 from pasco_core.data.simulation.sensing.camera import KITTI_CALIBRATION
 from pasco_core.data.simulation.sensing.lidar import LabelledScan
+from pasco_core.data.simulation.truth.voxel_truth import complete_voxels, measured_voxels
 from pasco_core.data.simulation.writers import Sequence, kitti_360, semantic_kitti, write_frame
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID
@@ -297,6 +298,24 @@ def test_what_was_measured_is_known_and_what_is_unknown_is_occluded(kitti: Path,
     assert np.array_equal(labels == 255, invalid)
 
 
+def test_the_voxels_of_a_scan_are_looked_up_once_per_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They decide what is known, and are written as .bin."""
+    asked = []
+
+    def measured(points: np.ndarray) -> np.ndarray:
+        asked.append(len(points))
+        return measured_voxels(points)
+
+    monkeypatch.setattr(drive_module, "measured_voxels", measured)
+    drive = SimulatedDrive(0, HDL_64E, BoxWorld())
+    for frame in (5, 6):
+        semantic_kitti.write_frame(tmp_path, "00", frame, drive, voxels=True, image=False)
+    assert asked == [len(drive.scan(frame)) for frame in (5, 6)]
+    for frame in (5, 6):
+        expected = measured_voxels(drive.scan(frame).points)
+        assert np.array_equal(bits(tmp_path / "sequences" / "00" / "voxels" / f"{frame:06d}.bin"), expected)
+
+
 def test_points_in_voxels_that_no_place_sees_make_them_known(tmp_path: Path):
     """Noise of a metre throws many points behind surfaces."""
     noisy = replace(HDL_64E, range_noise=1.0)
@@ -305,8 +324,6 @@ def test_points_in_voxels_that_no_place_sees_make_them_known(tmp_path: Path):
     folder = tmp_path / "sequences" / "00" / "voxels"
     scanned, invalid, occluded = (bits(folder / f"000005.{ending}") for ending in ("bin", "invalid", "occluded"))
     without = SimulatedDrive(0, noisy, BoxWorld())
-    from pasco_core.data.simulation.truth.voxel_truth import complete_voxels
-
     pose = without.pose(5)
     unseen = complete_voxels(
         without._bounded(pose[:2, 3]), without._traffic(pose, 0.5), pose, without._seen(5)

@@ -1,7 +1,8 @@
-"""Arrays and pictures as files, whole or not at all."""
+"""Arrays, pictures and lines as files, whole or not at all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,19 @@ def write_png(path: Path, rgb: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         Image.fromarray(rgb).save(temporary, format="png")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a table with their ends; none where there is no file."""
+    return path.read_text(encoding="ascii").splitlines(keepends=True) if path.is_file() else []
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Lines with their ends; the folder is made.
+
+    Raises:
+        OSError: the folder cannot be made, is not writable or full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        temporary.write_text("".join(lines), encoding="ascii")

@@ -1,4 +1,4 @@
-"""SSCBench-KITTI-360's layout: raw scans, voxel labels, the match file between their numbers; and exact instances."""
+"""SSCBench-KITTI-360's layout: scans, voxel labels, match file, calibration, poses; and exact instances beside them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from pasco_core.atomic_write import atomic_write
 from pasco_core.data.datasets.instance_files import instance_path, write_instances
 from pasco_core.data.datasets.kitti_360 import LABEL_ENDING, full_name
 from pasco_core.data.datasets.kitti_360_match import FILE_NAME
+from pasco_core.data.datasets.kitti_360_motion import POSES
 from pasco_core.data.frame import UNKNOWN, Frame, VoxelTruth
 from pasco_core.data.label_set import KITTI_360, SEMANTIC_KITTI
 from pasco_core.data.simulation.drive import SimulatedDrive
-from pasco_core.data.simulation.writers.files import write_array, write_npy, write_png
+from pasco_core.data.simulation.writers.files import read_lines, write_array, write_lines, write_npy, write_png
+from pasco_core.data.simulation.writers.kitti_360_motion import (
+    CAMERA_POSES,
+    camera_pose_lines,
+    unit_pose_lines,
+    write_calibration,
+)
 from pasco_core.errors import ConfigError
 
 IMAGE_SIZE = (1408, 376)
@@ -56,10 +62,19 @@ def files(root: Path, name: str, frame: int, *, voxels: bool, image: bool) -> li
 
 def write_match(root: Path, n_frames: dict[str, int]) -> None:
     """kitti_360_match.txt for sequences with so many frames; frame and raw scan have the same number."""
-    root.mkdir(parents=True, exist_ok=True)
-    with atomic_write(root / FILE_NAME) as temporary:
-        lines = (f"{name} {i:010d}.png {i:06d}.png\n" for name, count in n_frames.items() for i in range(count))
-        temporary.write_text("".join(lines), encoding="ascii")
+    lines = [f"{name} {i:010d}.png {i:06d}.png\n" for name, count in n_frames.items() for i in range(count)]
+    write_lines(root / FILE_NAME, lines)
+
+
+def write_tables(root: Path, name: str, n_frames: int, drive: SimulatedDrive) -> None:
+    """The calibration, and the poses of a sequence in ``data_poses/``; lines that are there already are kept."""
+    write_calibration(root / "calibration", IMAGE_SIZE)
+    folder = root / "data_poses" / name
+    for file, lines_of in ((POSES, unit_pose_lines), (CAMERA_POSES, camera_pose_lines)):
+        lines = read_lines(folder / file)
+        numbers = range(len(lines), n_frames)
+        if numbers:
+            write_lines(folder / file, lines + lines_of(numbers, np.stack([drive.pose(i) for i in numbers])))
 
 
 def write_frame(

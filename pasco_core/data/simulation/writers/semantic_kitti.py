@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pasco_core.atomic_write import atomic_write
 from pasco_core.data.datasets.calibration import pose_lines, time_lines
 from pasco_core.data.datasets.instance_files import instance_path, write_instances
 from pasco_core.data.datasets.semantic_kitti_ids import RAW_OF_CLASS
@@ -17,8 +16,7 @@ from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.data.simulation.drive import FRAME_RATE, SimulatedDrive
 from pasco_core.data.simulation.sensing.camera import KITTI_CALIBRATION
 from pasco_core.data.simulation.sensing.lidar import LabelledScan
-from pasco_core.data.simulation.truth.voxel_truth import measured_voxels
-from pasco_core.data.simulation.writers.files import write_array, write_png
+from pasco_core.data.simulation.writers.files import read_lines, write_array, write_lines, write_png
 from pasco_core.errors import ConfigError
 
 _LARGEST_INSTANCE = 2**15 - 1
@@ -59,22 +57,13 @@ def write_tables(root: Path, name: str, n_frames: int, drive: SimulatedDrive) ->
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "calib.txt").is_file():
         KITTI_CALIBRATION.write(folder / "calib.txt")
-    poses, times = _lines(folder / "poses.txt"), _lines(folder / "times.txt")
+    poses, times = read_lines(folder / "poses.txt"), read_lines(folder / "times.txt")
     if len(poses) < n_frames:
         start = np.linalg.inv(drive.pose(0))
         new = np.stack([start @ drive.pose(i) for i in range(len(poses), n_frames)])
-        _write_lines(folder / "poses.txt", poses + pose_lines(new, KITTI_CALIBRATION))
+        write_lines(folder / "poses.txt", poses + pose_lines(new, KITTI_CALIBRATION))
     if len(times) < n_frames:
-        _write_lines(folder / "times.txt", times + time_lines(np.arange(len(times), n_frames) / FRAME_RATE))
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="ascii").splitlines(keepends=True) if path.is_file() else []
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(lines), encoding="ascii")
+        write_lines(folder / "times.txt", times + time_lines(np.arange(len(times), n_frames) / FRAME_RATE))
 
 
 def write_frame(
@@ -86,7 +75,7 @@ def write_frame(
     write_array(folder / "velodyne" / f"{frame:06d}.bin", scan.points.astype("<f4"))
     write_array(folder / "labels" / f"{frame:06d}.label", point_labels(scan))
     if voxels:
-        _write_voxels(root, name, frame, drive, scan)
+        _write_voxels(root, name, frame, drive)
     if image:
         write_png(folder / "image_2" / f"{frame:06d}.png", drive.image(frame).rgb)
 
@@ -102,12 +91,12 @@ def point_labels(scan: LabelledScan) -> np.ndarray:
     return (raw | (instances << np.uint32(16))).astype("<u4")
 
 
-def _write_voxels(root: Path, name: str, frame: int, drive: SimulatedDrive, scan: LabelledScan) -> None:
+def _write_voxels(root: Path, name: str, frame: int, drive: SimulatedDrive) -> None:
     """What a measured point lies in is never invalid, and what is invalid is occluded."""
     folder = root / "sequences" / name
     (folder / "voxels").mkdir(parents=True, exist_ok=True)
     complete = drive.voxels(frame)
-    write_bits(voxel_path(folder, frame, ".bin"), measured_voxels(scan.points))
+    write_bits(voxel_path(folder, frame, ".bin"), drive.measured(frame))
     write_bits(voxel_path(folder, frame, ".invalid"), complete.unknown)
     write_bits(voxel_path(folder, frame, ".occluded"), drive.hidden(frame) | complete.unknown)
     write_labels(voxel_path(folder, frame, ".label"), RAW_OF_CLASS[complete.semantics])
