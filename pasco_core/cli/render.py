@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pasco_core.viz.moments import Moments
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+_OTHER_FORMATS = frozenset((
+    ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".apng", ".svg", ".pdf", ".ppm", ".webm", ".avi", ".mov", ".mkv",
+    ".m4v", ".mpg", ".mpeg", ".ogv", ".wmv",
+))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     from pasco_core.viz.panels import INPUT
 
     size = _size(args.size)
+    if args.out is not None:
+        _check_out(args.out)
     film = args.out is not None and args.out.suffix.lower() in ENDINGS
     painter = MomentPainter(args.view, args.show, size, one_legend=film)
     if film:
@@ -70,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         check_film(out, size, args.fps)
     files, count = _write(out, painter, moments, numbers, args.fps)
     values = {"out": str(out), "moments": count, "files": [str(file) for file in files], "size": list(size)}
-    print(as_json(values) if args.json else _text(out, len(files), count, args.fps))
+    print(as_json(values) if args.json else _text(out, files, count, args.fps))
     return 0
 
 
@@ -97,6 +103,18 @@ def _write(out: Path, painter: MomentPainter, moments: Moments, numbers: range, 
     return files, len(files)
 
 
+def _check_out(out: Path) -> None:
+    """The name says what is to be written, and can be written."""
+    from pasco_core.viz.film import ENDINGS
+
+    ending = out.suffix.lower()
+    if ending in _OTHER_FORMATS and not out.is_dir():
+        raise ConfigError("Expected --out to end in .png, .gif or .mp4, or to be a folder for pictures, whose name "
+                          f"ends otherwise, got {out}")
+    if ending in (".png", *ENDINGS) and out.is_dir():
+        raise ConfigError(f"Expected --out to be a file where its name ends in {ending}, got {out}, a folder")
+
+
 def _make_folder(folder: Path) -> None:
     check_output_folder(folder, "the place of --out")
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,9 +127,9 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _text(out: Path, files: int, moments: int, fps: float) -> str:
-    if files == 1 and moments == 1:
-        return f"wrote {out}"
-    if files == 1:
+def _text(out: Path, files: list[Path], moments: int, fps: float) -> str:
+    if moments == 1:
+        return f"wrote {files[0]}"
+    if len(files) == 1:
         return f"wrote {out}: {moments} moments, {moments / fps:.1f} s"
-    return f"wrote {files} pictures into {out}"
+    return f"wrote {len(files)} pictures into {out}"

@@ -60,5 +60,5 @@ def _write(args: argparse.Namespace) -> int:
     args.foxglove.parent.mkdir(parents=True, exist_ok=True)
     shown = with_progress(moments.take(numbers), len(numbers), f"view {moments.name}", "moment")
     count = write_recording(args.foxglove, shown)
-    print(f"wrote {args.foxglove}: {count} moments")
+    print(f"wrote {args.foxglove}: {count} moment{'s' * (count != 1)}")
     return 0

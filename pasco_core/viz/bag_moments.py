@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 
 from pasco_core.data.bags import CLOUD_TYPE, BagReader, TopicInfo, find_cloud_topic, open_bag, require_topic
-from pasco_core.data.bags.from_bag import IMAGE_TYPES, NEAREST
+from pasco_core.data.bags.camera_topics import called_rectified, camera_of, image_topics, require_images
+from pasco_core.data.bags.from_bag import NEAREST
 from pasco_core.data.bags.image_pairing import IMAGE_REACH
 from pasco_core.data.bags.reader import listed
-from pasco_core.data.bags.sequence_messages import GRID_TYPE, INFO_TYPE, TF_TYPE
+from pasco_core.data.bags.sequence_messages import GRID_TYPE, TF_TYPE
 from pasco_core.data.bags.track import Track
 from pasco_core.data.camera_image import PosedImage
 from pasco_core.data.cloud_message import decode_cloud
-from pasco_core.data.image_message import decode_compressed, decode_image
 from pasco_core.data.label_set import label_set_for
 from pasco_core.data.voxel_message import layer_names
-from pasco_core.errors import DataError
-from pasco_core.geometry.camera_model import CameraModel, camera_model
+from pasco_core.errors import DataError, ImageError
 from pasco_core.geometry.poses import moved_points
 from pasco_core.messages.scene_reader import scene_from_messages
 from pasco_core.prediction import ScenePrediction
 from pasco_core.replay.truth import truth_of_message
+from pasco_core.stream.cameras import Camera
 from pasco_core.stream.header_checks import stamp_ns
 from pasco_core.viz.moment import Moment
 from pasco_core.viz.moments import Wanted, true_scene
@@ -54,17 +54,20 @@ class BagMoments:
         wanted: what will be shown.
         topic: VoxelGrid or PointCloud2; None: the only VoxelGrid if voxels are wanted and there is one, else the only
             cloud.
+        camera: the topic with images; None: the only one.
 
     Raises:
-        DataError: the bag cannot be read, or the topic is not there or not the only one.
+        DataError: the bag cannot be read, or a topic is not there or not the only one, or no calibration tells what
+            the images show.
 
     Attributes:
         lead: the topic of which every message is a moment.
         is_grid: whether these are voxels.
-        segments, clouds, images: topics with what belongs to them, None where there is none or not one alone.
+        segments, clouds: topics with what belongs to them, None where there is none or not one alone.
+        camera: images and calibration, None where none are wanted.
     """
 
-    def __init__(self, path: Path, wanted: Wanted, topic: str | None = None) -> None:
+    def __init__(self, path: Path, wanted: Wanted, topic: str | None = None, camera: str | None = None) -> None:
         self.name = path.stem
         self.path, self._wanted = path, wanted
         with open_bag(path) as reader:
@@ -73,8 +76,8 @@ class BagMoments:
             beside = self.lead.name.rsplit("/", 1)[0]
             self.segments = _only([t for t in _of_type(reader, SEGMENTS_TYPE) if t.name.rsplit("/", 1)[0] == beside])
             self.clouds = _only(_of_type(reader, CLOUD_TYPE, but="/occupied_points")) if self.is_grid else self.lead
-            self.images = _image_topic(reader) if wanted.image else None
-            self._others = [t.name for t in reader.topics.values() if t.type in (TF_TYPE, INFO_TYPE)]
+            self.camera = camera_of(reader, _image_topic(reader, camera)) if wanted.image else None
+            self._others = [t.name for t in reader.topics.values() if t.type == TF_TYPE]
             self._start = reader.start_time or 0
         self.count = self.lead.count
 
@@ -91,8 +94,9 @@ class BagMoments:
                 yield self._moment(stream)
 
     def _topics(self) -> set[str]:
-        chosen = [self.lead, self.segments, self.clouds if self._wanted.points else None, self.images]
-        return {topic.name for topic in chosen if topic is not None} | set(self._others)
+        chosen = [self.lead, self.segments, self.clouds if self._wanted.points else None]
+        seen = [self.camera.image, self.camera.info] if self.camera is not None else []
+        return {topic.name for topic in chosen if topic is not None} | {*self._others, *seen}
 
     def _moment(self, stream: _Stream) -> Moment:
         lead = stream.waiting.popleft()
@@ -112,9 +116,11 @@ class _Stream:
         self._seen = -1
         self.waiting: deque[_Waiting] = deque()
         self.track = Track()
-        self._kept: dict[str, deque[Any]] = {name: deque(maxlen=_KEPT) for name in ("clouds", "images", "segments")}
-        self._infos: dict[str, Any] = {}
-        self._model: CameraModel | None = None
+        self._kept: dict[str, deque[Any]] = {name: deque(maxlen=_KEPT) for name in ("clouds", "segments")}
+        self._camera: Camera | None = None
+        if bag.camera is not None:
+            rectified = called_rectified(bag.camera.image)
+            self._camera = Camera(bag.camera, rectified, kept=_KEPT)
 
     def is_next(self) -> bool:
         """Counts the leading message that comes now; whether it is asked for."""
@@ -126,15 +132,16 @@ class _Stream:
         bag = self._bag
         if kind == TF_TYPE:
             self.track.add_transforms(message, static=name.endswith("tf_static"))
-        elif kind == INFO_TYPE:
-            self._infos.setdefault(name, message)
+        elif self._camera is not None and name == self._camera.info_topic:
+            self._camera.receive_info(message)
+        elif self._camera is not None and name == self._camera.image_topic:
+            self._camera.receive_image(message)
         elif name == bag.lead.name:
             self.waiting.append(_Waiting(self._seen, stamp_ns(message.header.stamp), time, message))
         elif bag.segments is not None and name == bag.segments.name:
             self._kept["segments"].append(message)
         else:
-            images = bag.images is not None and name == bag.images.name
-            self._kept["images" if images else "clouds"].append(message)
+            self._kept["clouds"].append(message)
 
     def is_ready(self) -> bool:
         """Whether what belongs to the first moment is there, or will not come."""
@@ -144,8 +151,7 @@ class _Stream:
         if first.segments is None:
             first.segments = self._same(first.stamp, "segments")
         whole = not self._bag.is_grid or self._bag.segments is None or first.segments is not None
-        newest = max((stamp_ns(image.header.stamp) for image in self._kept["images"]), default=None)
-        seen = self._bag.images is None or (newest is not None and newest >= first.stamp and self._info() is not None)
+        seen = self._camera is None or self._camera.has_seen(first.stamp)
         return (whole and seen) or len(self.waiting) > _WAITING
 
     def points(self, lead: _Waiting) -> np.ndarray | None:
@@ -162,25 +168,16 @@ class _Stream:
         return np.column_stack([moved_points(points[:, :3], pose), points[:, 3:]])
 
     def image(self, stamp: int) -> PosedImage | None:
-        """The image nearest in time, posed; None where none is near, or no calibration tells what it shows."""
-        near = [m for m in self._kept["images"] if abs(stamp_ns(m.header.stamp) - stamp) <= IMAGE_REACH]
-        topic = self._bag.images
-        if not near or topic is None:
+        """The image nearest in time, posed; None where none is near."""
+        if self._camera is None:
             return None
-        message = min(near, key=lambda m: abs(stamp_ns(m.header.stamp) - stamp))
-        decode = decode_compressed if topic.type.endswith("CompressedImage") else decode_image
-        info = self._info()
-        if info is None:
+        try:
+            message = self._camera.nearest(stamp, IMAGE_REACH / 1e9)
+        except ImageError:
             return None
-        if self._model is None:  # a camera's table of rays is made once
-            self._model = camera_model(info, "rect" in topic.name.rsplit("/", 1)[1], topic.name)
+        rgb, model = self._camera.decoded(message)
         pose = np.linalg.inv(self._mount(message.header.frame_id))
-        return PosedImage(decode(message, topic.name), self._model, pose, stamp_ns(message.header.stamp))
-
-    def _info(self) -> Any:
-        """The first calibration beside the images, once it is there."""
-        images = self._bag.images
-        return None if images is None else self._infos.get(f"{images.name.rsplit('/', 1)[0]}/camera_info")
+        return PosedImage(rgb, model, pose, stamp_ns(message.header.stamp))
 
     def _mount(self, frame: str) -> np.ndarray:
         """(4, 4) from the frame of the moment to another that is fixed to it.
@@ -223,15 +220,18 @@ def _leading_topic(reader: BagReader, wanted: Wanted, name: str | None) -> Topic
     return grids[0] if grids else find_cloud_topic(reader)
 
 
-def _image_topic(reader: BagReader) -> TopicInfo:
-    found = [topic for kind in IMAGE_TYPES for topic in _of_type(reader, kind, but="/overlay")]
+def _image_topic(reader: BagReader, name: str | None) -> TopicInfo:
+    if name is not None:
+        return require_images(reader, name)
+    found = list(image_topics(reader).values())
     if len(found) != 1:
-        raise DataError(f"Expected {reader.path} to have one topic with images, got {listed(found)}")
+        more = "; name one with --camera" if found else ""
+        raise DataError(f"Expected {reader.path} to have one topic with images, got {listed(found)}{more}")
     return found[0]
 
 
 def _of_type(reader: BagReader, kind: str, but: str = "\0") -> list[TopicInfo]:
-    return [t for t in reader.topics.values() if t.type == kind and t.count and not t.name.endswith(but)]
+    return [topic for topic in reader.of_type(kind) if not topic.name.endswith(but)]
 
 
 def _only(topics: list[TopicInfo]) -> TopicInfo | None:

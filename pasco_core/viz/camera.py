@@ -10,7 +10,11 @@ from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
 
 _KITTI_EDGE = KITTI_GRID.shape[0] * KITTI_GRID.voxel_size
-_WIDE = 1.6  # width over height below which the view is widened, so that nothing is cut off at the sides
+_ASPECT = 2.2  # width over height of a picture that the grid fills from the next place, seen from the grid's middle:
+_DISTANCE, _RISE = 52.0, 33.0  # metres on KITTI's grid, and degrees above the horizon
+_RISE_PER_ASPECT, _RISES = 17.0, (27.0, 48.0)  # degrees more for narrower pictures, and the limits
+_BEHIND = 2.5  # metres behind the sensor that the car takes
+_RIM = 1.02  # how much wider than what must be in the picture it is
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,25 @@ class Camera:
 
 
 def chase_camera(width: int = 960, height: int = 600, grid: VoxelGrid = KITTI_GRID) -> Camera:
-    """The view of the published figures: behind and above the car, over the whole grid, however wide the picture."""
+    """Behind and above the car, as in the published figures, with the whole grid in the picture.
+
+    The narrower the picture, the steeper the camera looks down, from farther away, so that the grid fills it.
+    """
     size = max(grid.shape[0], grid.shape[1]) * grid.voxel_size / _KITTI_EDGE
-    x, y = grid.origin[0], (grid.origin[1] + grid.upper[1]) / 2.0
-    slope = np.tan(np.radians(21.0)) * max(1.0, _WIDE * height / width)
+    low, high = np.array(grid.origin, np.float64), np.array(grid.upper, np.float64)
+    rise = np.radians(np.clip(_RISE - _RISE_PER_ASPECT * (width / height - _ASPECT), *_RISES))
+    distance = _DISTANCE * size * np.clip(_ASPECT * height / width, 1.0, 2.0)
+    middle = (low + high) / 2.0 * (1.0, 1.0, 0.0) + (0.0, 0.0, low[2])
+    position = middle + distance * np.array([-np.cos(rise), 0.0, np.sin(rise)])
+    # Angles below the horizon of what is lowest and highest in the picture: the car's rear, and the top of the far end.
+    near = np.arctan2(position[2] - low[2], low[0] - _BEHIND - position[0])
+    far = np.arctan2(position[2] - high[2], high[0] - position[0])
+    forward = np.array([np.cos((near + far) / 2.0), 0.0, -np.sin((near + far) / 2.0)])
+    nearest = float((np.array([low[0], position[1], high[2]]) - position) @ forward)
+    aside = (high[1] - low[1]) / 2.0 / nearest * height / width
+    slope = max(np.tan((near - far) / 2.0), aside) * _RIM
+    x, y, z = position.tolist()
     return Camera(
-        position=(x - 21.0 * size, y, 22.0 * size), target=(x + 19.5 * size, y, -4.5 * size), width=width,
-        height=height, vertical_fov=float(np.degrees(2.0 * np.arctan(slope))),
+        position=(x, y, z), target=tuple((position + forward).tolist()), width=width, height=height,
+        vertical_fov=float(np.degrees(2.0 * np.arctan(slope))),
     )

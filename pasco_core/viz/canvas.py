@@ -80,12 +80,13 @@ def draw_swatches(
     width: float,
     size: int = 17,
 ) -> None:
-    """A legend: colour, name and a faint remark per entry, in as many columns as fit ``width``, row by row."""
+    """A legend: colour, if any, name and a faint remark per entry, in as many columns as fit ``width``, row by row."""
     columns, widest = _columns(entries, width, size)
     for i, (name, remark, colour) in enumerate(entries):
         x = corner[0] + (i % columns) * widest
         base = corner[1] + (i // columns) * 1.5 * size + size
-        draw.rectangle((x, base - 0.86 * size, x + 0.92 * size, base + 0.06 * size), fill=colour, outline=FAINT_INK)
+        if colour:
+            draw.rectangle((x, base - 0.86 * size, x + 0.92 * size, base + 0.06 * size), fill=colour, outline=FAINT_INK)
         draw_text(draw, (x + 1.35 * size, base), name, size)
         draw_text(draw, (x + 1.7 * size + text_width(name, size), base), remark, size, FAINT_INK)
 
@@ -105,7 +106,7 @@ def fitting_swatches(
         if len(chosen) <= _room(chosen, width, height, at):
             return chosen, at
     room = max(_room(plain, width, height, smallest), 1)
-    return ([*plain[: room - 1], (f"and {len(plain) - room + 1} more", "", (255, 255, 255))], smallest)
+    return ([*plain[: room - 1], (f"and {len(plain) - room + 1} more", "", ())], smallest)
 
 
 def _room(entries: Sequence[tuple[str, str, Colour]], width: float, height: float, size: int) -> int:

@@ -12,7 +12,7 @@ from pasco_core.viz.page import draw_header, draw_page, fit_layout, is_loud
 from pasco_core.viz.panels import INSTANCES, SEMANTICS, SHOWS, available, check_scene, classes_present, make_panel
 from pasco_core.viz.views import BIRDS_EYE, CAMERA, THIRD_PERSON, VIEWS, view_of
 
-_ASPECTS = {THIRD_PERSON: 1.5, BIRDS_EYE: 1.1}
+_ASPECTS = {THIRD_PERSON: 1.3, BIRDS_EYE: 1.1}
 _HEADER_WIDTH = 1900  # pixels of a page with a header of full size
 _SIZES = (160, 8192)
 
@@ -64,8 +64,8 @@ class MomentPainter:
                 self._classes |= classes_present(moment.scene)
         scale = min(self.size[0] / _HEADER_WIDTH, 1.2)
         header = draw_header(moment.name, notes, self.size[0] - 2 * round(20 * scale), scale)
-        below = (self.size[0], self.size[1] - header.height)
-        layout = fit_layout(len(shows), below, self._aspect(moment), bool({SEMANTICS, INSTANCES} & set(shows)))
+        with_swatches = bool({SEMANTICS, INSTANCES} & set(shows))
+        layout = fit_layout(len(shows), self.size, self._aspect(moment), with_swatches, header.height)
         view = view_of(self._view, moment, layout.width, layout.height, self._supersample)
         panels = [make_panel(show, moment, view, self._classes) for show in shows]
         return draw_page(panels, layout, header, self.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -67,7 +67,7 @@ class Moments(Protocol):
 def open_moments(
     path: str | os.PathLike[str], wanted: Wanted, *, sequence: str | None = None,
     predictions: str | os.PathLike[str] | None = None, scan: str | os.PathLike[str] | None = None,
-    topic: str | None = None,
+    topic: str | None = None, camera: str | None = None,
 ) -> Moments:
     """The moments in a scene (.npz), a scan, a folder of one of these, a dataset, or a bag.
 
@@ -78,6 +78,7 @@ def open_moments(
         predictions: folder with a dataset's scenes, ``<sequence>/<frame>.npz``, that are shown in place of its truth.
         scan: file with the points of a single scene.
         topic: of a bag: VoxelGrid or PointCloud2 (default: the only one).
+        camera: of a bag: its images (default: the only topic with images).
 
     Raises:
         ConfigError: an option that the path has no use for, or one that it needs.
@@ -85,21 +86,25 @@ def open_moments(
     """
     path = Path(path)
     kind = _kind(path)
-    uses = {"dataset": ("sequence", "predictions"), "bag": ("topic",), "scene": ("scan",)}.get(kind, ())
-    given = {"sequence": sequence, "predictions": predictions, "scan": scan, "topic": topic}
+    uses = {"dataset": ("sequence", "predictions"), "bag": ("topic", "camera"), "scene": ("scan",)}.get(kind, ())
+    given = {"sequence": sequence, "predictions": predictions, "scan": scan, "topic": topic, "camera": camera}
     for name, value in given.items():
         if value is not None and name not in uses:
             raise ConfigError(f"Expected --{name} to come with {_OWNERS[name]}, got {path}, a {kind}")
+    if wanted.image and kind not in ("dataset", "bag"):
+        raise DataError(f"Expected {path} to be a dataset or a bag, which can have images, got a {kind}")
     if kind == "dataset":
         return DatasetMoments(path, wanted, sequence, predictions)
     if kind == "bag":
         from pasco_core.viz.bag_moments import BagMoments
 
-        return BagMoments(path, wanted, topic)
+        return BagMoments(path, wanted, topic, camera)
     return FileMoments(path.stem, [path], scan) if kind in ("scene", "scan") else FileMoments(path.name, _files(path))
 
 
-_OWNERS = {"sequence": "a dataset", "predictions": "a dataset", "scan": "one scene", "topic": "a bag"}
+_OWNERS = {
+    "sequence": "a dataset", "predictions": "a dataset", "scan": "one scene", "topic": "a bag", "camera": "a bag",
+}
 
 
 class FileMoments:
@@ -151,7 +156,7 @@ class DatasetMoments:
             raise ConfigError(f"Expected --sequence to name one of {', '.join(names) or 'no sequence'}, got none")
         self.name = names[0]
         self._predictions = None if predictions is None else Path(predictions)
-        self._frames = self._dataset.frames(sequences=names, with_truth=wanted.scene and predictions is None)
+        self._frames = self._frames_of(names, with_truth=wanted.scene and predictions is None)
         if self._predictions is not None:
             self._frames = [frame for frame in self._frames if self._prediction(frame).is_file()]
             if not self._frames:
@@ -169,6 +174,14 @@ class DatasetMoments:
                 self._dataset.points(frame) if self._wanted.points else None,
                 self._image(frame) if self._wanted.image else None, is_truth=self._predictions is None,
             )
+
+    def _frames_of(self, names: Sequence[str], with_truth: bool) -> list[Frame]:
+        try:
+            return self._dataset.frames(sequences=names, with_truth=with_truth)
+        except DataError as error:
+            if not with_truth:
+                raise
+            raise DataError(f"{error}; --show input shows the scans alone") from error
 
     def _prediction(self, frame: Frame) -> Path:
         return Path(self._predictions or "") / f"{frame}.npz"
@@ -225,7 +238,9 @@ def _files(folder: Path) -> list[Path]:
     if bool(scenes) == bool(scans):
         got = "both" if scenes else "neither"
         rule = f"scenes ({SCENE_ENDING}) or scans ({', '.join(SCAN_ENDINGS)})"
-        raise DataError(f"Expected {folder} to be a dataset, a bag, or a folder with either {rule}, got {got}")
+        inside = (folder / "velodyne").is_dir()
+        hint = f"; of a dataset give the root, and --sequence {folder.name}" if inside else ""
+        raise DataError(f"Expected {folder} to be a dataset, a bag, or a folder with either {rule}, got {got}{hint}")
     return scenes or scans
 
 

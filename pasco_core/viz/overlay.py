@@ -69,7 +69,7 @@ def draw_overlay(scene: ScenePrediction, image: PosedImage, hits: VoxelHits, opa
 
 
 def tint_image(
-    image: PosedImage, hits: VoxelHits, colours: np.ndarray, shown: np.ndarray, opacity: float = _OPACITY
+    image: PosedImage, hits: VoxelHits, colours: np.ndarray, shown: np.ndarray, opacity: float
 ) -> np.ndarray:
     """The picture (height, width, 3) uint8, tinted where some voxels are seen in it.
 

@@ -68,6 +68,7 @@ class Layout:
         width, height: of a panel's picture, pixels.
         text: size of text and rims; 1 suits a panel of ``PANEL_WIDTH``.
         with_swatches: whether a legend of colours must find room below the pictures, not only a bar.
+        spare: pixels that a legend of colours may take beyond that, because nothing else is there.
     """
 
     columns: int
@@ -76,6 +77,7 @@ class Layout:
     height: int
     text: float = 1.0
     with_swatches: bool = True
+    spare: int = 0
 
     @property
     def caption(self) -> int:
@@ -83,7 +85,7 @@ class Layout:
 
     @property
     def legend(self) -> int:
-        return round((_LEGEND if self.with_swatches else _BAR) * self.text)
+        return round((_LEGEND if self.with_swatches else _BAR) * self.text) + self.spare
 
     @property
     def margin(self) -> int:
@@ -95,26 +97,37 @@ class Layout:
         return self.width + self.margin, self.caption + self.height + self.legend + self.margin
 
 
-def fit_layout(count: int, size: tuple[int, int], aspect: float, with_swatches: bool) -> Layout:
-    """The layout of ``count`` panels on a page of a size (width, height) that shows most of pictures of an aspect.
+def fit_layout(count: int, size: tuple[int, int], aspect: float, with_swatches: bool, header: int = 0) -> Layout:
+    """The layout of panels that shows most of their pictures.
+
+    Args:
+        count: how many panels.
+        size: width and height of the page.
+        aspect: width over height of the pictures, at least.
+        with_swatches: as ``Layout``.
+        header: rows of the page above the panels.
 
     Raises:
         ConfigError: the page is too small.
     """
     best: tuple[float, Layout] | None = None
+    below = size[1] - header
     for columns in range(1, count + 1):
         rows = math.ceil(count / columns)
-        room = min(size[0] / columns / PANEL_WIDTH, size[1] / rows / _PANEL_ROOM)
+        room = min(size[0] / columns / PANEL_WIDTH, below / rows / _PANEL_ROOM)
         text = min(max(room, _SMALLEST), _LARGEST)
         guess = Layout(columns, rows, 1, 1, text, with_swatches)
         width = (size[0] - (columns + 1) * guess.margin) // columns
-        height = min(size[1] // rows - guess.tile[1] + 1, round(width / aspect))
+        most = below // rows - guess.tile[1] + 1
+        height = min(most, round(width / aspect))
         if width >= _LEAST_PICTURE[0] and height >= _LEAST_PICTURE[1]:
             shown = height * math.sqrt(count / (columns * rows))  # empty places look unfinished
             if best is None or shown > best[0]:
-                best = shown, Layout(columns, rows, width, height, text, with_swatches)
+                spare = min(most - height, guess.legend) if with_swatches else 0
+                best = shown, Layout(columns, rows, width, height, text, with_swatches, spare)
     if best is None:
-        raise ConfigError(f"Expected the picture to be large enough for {count} panels, got {size[0]} x {size[1]}")
+        panels = "a panel" if count == 1 else f"{count} panels"
+        raise ConfigError(f"Expected the picture to be large enough for {panels}, got {size[0]}x{size[1]}")
     return best[1]
 
 

@@ -18,7 +18,6 @@ from pasco_core.viz.views import View
 INPUT, SEMANTICS, INSTANCES, UNCERTAINTY = "input", "semantics", "instances", "uncertainty"
 SHOWS = (INPUT, SEMANTICS, INSTANCES, UNCERTAINTY)
 CLOUD_HEIGHTS = (-2.5, 1.5)  # metres: the ends of the height colours of the input cloud
-_MOST_THINGS = 23
 _FLAT = 0.45
 
 
@@ -170,7 +169,7 @@ def _thing_entries(scene: ScenePrediction, with_confidence: bool) -> tuple[tuple
             scene.labels.class_names[s.category], f"{s.confidence:.2f}" if with_confidence else "",
             _rgb(instance_colours(np.array(s.id))),
         )
-        for s in things[:_MOST_THINGS]
+        for s in things
     )
 
 

@@ -22,6 +22,7 @@ from pasco_core.viz.voxel_rays import VoxelHits, cast_voxels
 
 THIRD_PERSON, BIRDS_EYE, CAMERA = "third-person", "birds-eye", "camera"
 VIEWS = (THIRD_PERSON, BIRDS_EYE, CAMERA)
+_SHINES = 0.5  # how much of a camera's image is seen through the colours of lit voxels
 
 
 class View(Protocol):
@@ -35,7 +36,7 @@ class View(Protocol):
         Args:
             occupied: bool, of the grid's shape.
             colours: (X, Y, Z, 3) uint8.
-            shading: 1 for lit cubes, 0 for flat colours.
+            shading: 1 for colours as the light makes them, of a lamp or of the camera's image; 0 for flat colours.
             shown: the voxels that matter, of the grid's shape; a camera's image stays as it is elsewhere.
         """
         ...
@@ -117,10 +118,11 @@ class InCamera:
     def scene(
         self, occupied: np.ndarray, colours: np.ndarray, shading: float, shown: np.ndarray | None = None
     ) -> np.ndarray:
-        """As ``View.scene``; colours are flat, so ``shading`` changes nothing."""
+        """As ``View.scene``."""
         if self._seen is None or not np.array_equal(self._seen[0], occupied):
             self._seen = occupied, cast_voxels(occupied, self._grid, ImageEye(self._image))
-        return self._scaled(tint_image(self._image, self._seen[1], colours, occupied if shown is None else shown))
+        seen = occupied if shown is None else shown
+        return self._scaled(tint_image(self._image, self._seen[1], colours, seen, 1.0 - _SHINES * shading))
 
     def cloud(self, points: np.ndarray, colours: np.ndarray) -> np.ndarray:
         """As ``View.cloud``: dots on the image, the nearer in front."""

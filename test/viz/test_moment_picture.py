@@ -19,7 +19,9 @@ from pasco_core.viz import Moment, MomentPainter, instance_colours
 from pasco_core.viz.camera import chase_camera
 from pasco_core.viz.canvas import fitting_swatches
 from pasco_core.viz.page import WARNING, fit_layout
+from pasco_core.viz.panels import voxel_colours
 from pasco_core.viz.stage import UNKNOWN_COLOURS, draw_marks
+from pasco_core.viz.views import InCamera
 
 SIZE = (480, 360)
 POINTS = np.array([[10.0, 3.0, -1.7, 0.5], [20.0, -4.0, 0.0, 0.1]], np.float32)
@@ -69,7 +71,7 @@ def test_every_view_has_the_size_that_was_asked_for_and_its_panels_captions(seen
 def test_the_map_shows_a_car_where_it_is_and_as_large_as_it_is(street: ScenePrediction):
     image = paint(Moment("", street), "birds-eye", "instances", size=(700, 800)).astype(int)
     near = np.abs(image - instance_colours(np.array(3))).sum(axis=2) < 60  # a little darker, as it is low
-    near[660:] = False  # the legend
+    near[640:] = False  # the legend
     rows, columns = np.nonzero(near)
     # It is 24 to 28.4 m ahead and 1.4 to 3.2 m left of the middle of the picture.
     scale = (np.ptp(rows) + 1) / 4.4
@@ -85,6 +87,18 @@ def test_the_camera_view_tints_what_is_there_and_leaves_the_rest(seen: Moment):
     assert shows(image, (128, 128, 128)) > 3000  # the sky
     things = paint(seen, "camera", "instances", size=(700, 400))
     assert (np.abs(things.astype(int) - road).max(axis=2) <= 2).sum() == 0
+
+
+def test_what_the_colours_over_an_image_say_is_not_drowned_by_its_light(street: ScenePrediction, seen: Moment):
+    def darkest_and_brightest(unsure: float, light: int) -> tuple[float, float]:
+        image = replace(seen.image, rgb=np.full((120, 320, 3), light, np.uint8))
+        scene = replace(street, voxel_uncertainty=np.full(KITTI_GRID.shape, unsure, np.float32))
+        tinted = InCamera(image, KITTI_GRID, 320, 120).scene(*voxel_colours("uncertainty", scene), 0.45)
+        values = tinted[90:, 130:190].mean(axis=2)  # the road
+        return float(values.min()), float(values.max())
+
+    sure_in_the_sun, unsure_in_the_shadow = darkest_and_brightest(0.0, 255), darkest_and_brightest(1.0, 0)
+    assert sure_in_the_sun[1] < unsure_in_the_shadow[0]
 
 
 def test_unknown_ground_is_hatched_and_named_and_known_ground_is_not(street: ScenePrediction, texts: list[str]):
@@ -123,6 +137,15 @@ def test_the_legend_of_a_film_keeps_what_it_has_shown(
     assert [text for text in texts if text in SEMANTIC_KITTI.class_names] == ["road"]
 
 
+def test_a_legend_uses_the_room_that_pictures_leave(make_scene: Callable[..., ScenePrediction], texts: list[str]):
+    classes = [(np.s_[10 * c : 10 * c + 5, 100 : 100 + c, 1], (c, 0, 0.1)) for c in range(1, 20)]
+    things = [(np.s_[8 * i : 8 * i + 4, 130 + i : 134 + i, 1], (1, 100 + i, 0.1)) for i in range(25)]
+    paint(Moment("", make_scene(classes + things)), "birds-eye", size=(1280, 720))
+    assert {f"{5 * c}" for c in range(2, 20)} <= set(texts)  # voxels of every class but the car
+    assert texts.count("car") == 1 + 25
+    assert not [text for text in texts if "more" in text]
+
+
 def test_what_there_is_is_shown_where_nothing_is_asked_for(street: ScenePrediction, texts: list[str]):
     paint(Moment("scan", points=POINTS), "birds-eye")
     assert {"Input cloud", "2 points"} <= set(texts)
@@ -152,13 +175,15 @@ def test_what_a_moment_does_not_have_is_refused(street: ScenePrediction, moment:
         paint(Moment("x", **moment), "birds-eye", what)
 
 
-def test_options_that_do_not_exist_are_refused():
+def test_options_that_do_not_exist_are_refused(street: ScenePrediction):
     with pytest.raises(ConfigError, match="one of third-person, birds-eye, camera, got 'top'"):
         MomentPainter("top")
     with pytest.raises(ConfigError, match="some of input, semantics, instances, uncertainty, got 'depth'"):
         MomentPainter("birds-eye", ("depth",))
     with pytest.raises(ConfigError, match="160 to 8192 pixels, got 100x9000"):
         MomentPainter(size=(100, 9000))
+    with pytest.raises(ConfigError, match="large enough for 4 panels, got 165x161"):
+        paint(Moment("x", street, POINTS), "birds-eye", size=(165, 161))
     with pytest.raises(DataError, match="camera's image and calibration, got none"):
         paint(Moment("x", points=POINTS), "camera")
 
@@ -167,15 +192,17 @@ def test_options_that_do_not_exist_are_refused():
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (1920, 480), (500, 500)])
 @pytest.mark.parametrize("aspect", [1.1, 1.5, 3.3])
 def test_every_panel_lies_on_the_page(count: int, size: tuple[int, int], aspect: float):
-    layout = fit_layout(count, size, aspect, True)
+    layout = fit_layout(count, size, aspect, True, header=40)
     assert layout.columns * layout.rows >= count
     assert layout.margin + layout.columns * layout.tile[0] <= size[0]
-    assert layout.rows * layout.tile[1] <= size[1]
+    assert layout.rows * layout.tile[1] <= size[1] - 40
 
 
 def test_a_page_that_is_too_small_for_its_panels_is_refused():
-    with pytest.raises(ConfigError, match="large enough for 4 panels, got 300 x 200"):
+    with pytest.raises(ConfigError, match="large enough for 4 panels, got 300x200"):
         fit_layout(4, (300, 200), 1.5, True)
+    with pytest.raises(ConfigError, match="large enough for a panel, got 300x200"):
+        fit_layout(1, (300, 200), 1.5, True, header=100)
 
 
 def test_a_legend_shrinks_then_drops_its_numbers_then_counts_what_is_left():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,6 +77,22 @@ def test_a_folder_holds_scans_or_scenes_in_the_order_of_their_names(tmp_path: Pa
         (tmp_path / "infer" / name).mkdir(parents=True)
         save_prediction(tmp_path / "infer" / name / "scene.npz", small_scene())
     assert [m.name for m in all_of(tmp_path / "infer")] == ["a", "b"]
+
+
+def test_who_opens_a_sequence_or_wants_truth_where_there_is_none_is_told_what_works(tmp_path: Path):
+    root = write_semantic_kitti(tmp_path, ("00",), n_scans=1)
+    with pytest.raises(DataError, match=r"got neither; of a dataset give the root, and --sequence 00$"):
+        open_moments(root / "sequences" / "00", Wanted())
+    shutil.rmtree(root / "sequences" / "00" / "voxels")
+    with pytest.raises(DataError, match=r"to hold voxel labels .*; --show input shows the scans alone$"):
+        open_moments(root, Wanted())
+
+
+def test_images_are_asked_of_what_can_have_them(tmp_path: Path):
+    save_prediction(tmp_path / "scene.npz", small_scene())
+    for path, kind in ((tmp_path / "scene.npz", "scene"), (tmp_path, "folder")):
+        with pytest.raises(DataError, match=rf"to be a dataset or a bag, which can have images, got a {kind}"):
+            open_moments(path, Wanted(image=True))
 
 
 def test_a_folder_with_both_or_neither_is_refused(tmp_path: Path):
@@ -215,6 +232,90 @@ def test_the_scenes_of_the_node_are_read_back_from_its_messages(tmp_path: Path):
         assert np.array_equal(moment.scene.semantics, scene.semantics)
         assert [s.id for s in moment.scene.segments] == [1, 2]
         assert np.allclose(moment.scene.voxel_uncertainty, 0.25, atol=0.005)
+
+
+def bag_with_cameras(folder: Path, cameras: dict[str, tuple[str, int]]) -> Path:
+    """Three clouds, and of each camera an image of each cloud's time in one grey.
+
+    Args:
+        folder: of the bag.
+        cameras: image topic -> topic of the calibration ("": none), and grey.
+    """
+    pytest.importorskip("rosbags", reason="rosbags is not installed: run `make setup`")
+    from pasco_core.data.bags.message_classes import message_classes
+    from pasco_core.data.bags.writer import BagTopic, BagWriter
+    from pasco_core.messages import scene_messages as make
+
+    names = {"Header": "std_msgs/msg/Header", "Time": "builtin_interfaces/msg/Time", "Image": "sensor_msgs/msg/Image",
+             "PointCloud2": "sensor_msgs/msg/PointCloud2", "PointField": "sensor_msgs/msg/PointField",
+             "CameraInfo": "sensor_msgs/msg/CameraInfo"}
+    types = message_classes(names)
+    kinds = {"/points": "PointCloud2"} | dict.fromkeys(cameras, "Image")
+    kinds |= {info: "CameraInfo" for info, _ in cameras.values() if info}
+    with BagWriter(folder, [BagTopic(topic, names[kind]) for topic, kind in kinds.items()]) as writer:
+        for number in range(3):
+            time = (100 + number) * 10**9
+            header = types.Header(stamp=types.Time(sec=100 + number), frame_id="velodyne")
+            writer.write("/points", time, make.cloud_message(types, np.ones((5, 4), np.float32), header))
+            for topic, (info, grey) in cameras.items():
+                pixels = np.full((6, 8, 3), grey, np.uint8).tobytes()
+                writer.write(topic, time, types.Image(header=header, height=6, width=8, encoding="rgb8", step=24,
+                                                      data=pixels))
+                if info:
+                    writer.write(info, time, types.CameraInfo(
+                        header=header, height=6, width=8, k=[5.0, 0, 4, 0, 5, 3, 0, 0, 1]))
+    return folder
+
+
+TWO_CAMERAS = {"/left/image_raw": ("/left/camera_info", 10), "/right/image_raw": ("/right/camera_info", 20)}
+
+
+def test_of_several_cameras_of_a_bag_one_is_chosen_or_they_are_listed(tmp_path: Path):
+    bag = bag_with_cameras(tmp_path / "bag", TWO_CAMERAS)
+    wanted = Wanted(scene=False, image=True)
+    with pytest.raises(DataError, match=r"/left/image_raw .*, /right/image_raw .*; name one with --camera"):
+        open_moments(bag, wanted)
+    with pytest.raises(DataError, match=r"--camera /front to name a topic .* with images, got /left/image_raw"):
+        open_moments(bag, wanted, camera="/front")
+    for topic, (_, grey) in TWO_CAMERAS.items():
+        moments = all_of(bag, wanted, camera=topic)
+        assert [int(moment.image.rgb.mean()) for moment in moments] == [grey] * 3
+
+
+def test_a_scene_that_was_recorded_long_after_its_image_finds_it(tmp_path: Path):
+    pytest.importorskip("rosbags", reason="rosbags is not installed: run `make setup`")
+    from pasco_core.data.bags.message_classes import message_classes
+    from pasco_core.data.bags.writer import BagTopic, BagWriter
+    from pasco_core.messages import scene_messages as make
+    from pasco_core.messages.message_types import MESSAGE_TYPES
+
+    names = {**MESSAGE_TYPES, "CameraInfo": "sensor_msgs/msg/CameraInfo"}
+    types = message_classes(names)
+    kinds = {"/front/image_raw": "Image", "/front/camera_info": "CameraInfo", "/node/voxels": "VoxelGrid"}
+    with BagWriter(tmp_path / "bag", [BagTopic(topic, names[kind]) for topic, kind in kinds.items()]) as writer:
+        for number in range(30):  # 10 images per second; the scene of the 15th comes 1.5 s after its image
+            time = 10**10 + number * 10**8
+            header = types.Header(stamp=types.Time(sec=time // 10**9, nanosec=time % 10**9), frame_id="velodyne")
+            writer.write("/front/camera_info", time, types.CameraInfo(
+                header=header, height=6, width=8, k=[5.0, 0, 4, 0, 5, 3, 0, 0, 1]))
+            writer.write("/front/image_raw", time, types.Image(
+                header=header, height=6, width=8, encoding="rgb8", step=24, data=bytes([number]) * 144))
+            if number == 14:
+                layers = ("semantics", "instance", "occupancy_probability", "uncertainty")
+                late = make.voxel_grid_message(types, small_scene(), header, "w", layers)
+            if number == 29:
+                writer.write("/node/voxels", time, late)
+    (moment,) = all_of(tmp_path / "bag", Wanted(points=False, image=True))
+    assert int(moment.image.rgb.mean()) == 14
+
+
+def test_a_calibration_is_found_by_its_frame_and_images_without_one_are_refused(tmp_path: Path):
+    wanted = Wanted(scene=False, image=True)
+    bag = bag_with_cameras(tmp_path / "elsewhere", {"/left/image_raw": ("/calibration/left", 10)})
+    assert all_of(bag, wanted)[0].image.camera.width == 8
+    bag = bag_with_cameras(tmp_path / "none", {"/left/image_raw": ("", 10)})
+    with pytest.raises(DataError, match=r"/left/image_raw to have a calibration on /left/camera_info, .* got none"):
+        open_moments(bag, wanted)
 
 
 def test_a_recording_holds_what_there_is_of_each_moment(dataset: Path, tmp_path: Path):

@@ -76,6 +76,10 @@ def test_an_interrupted_film_is_not_there(scans: Path, monkeypatch: pytest.Monke
         (["scans", "--show", "depth"], 2, "input, semantics, instances, uncertainty, got 'depth'"),
         (["scans", "--show", "semantics"], 1, "`pasco infer` makes a scene of a scan"),
         (["scans/000000.bin", "--out", "scans/000001.bin/a.png"], 2, "to be a folder, or one that can be made"),
+        (["scans", "--camera", "/left"], 2, "--camera /left to come with an option that shows images"),
+        (["scans", "--view", "camera", "--camera", "/left"], 2, "--camera to come with a bag, got scans, a folder"),
+        (["scans", "--out", "film.webm"], 2, "--out to end in .png, .gif or .mp4, or to be a folder for pictures"),
+        (["scans/000000.bin", "--out", "a.JPG"], 2, "whose name ends otherwise, got a.JPG"),
         (["nothing"], 1, "nothing to be a scene, scan, folder of these, dataset or bag, got nothing there"),
     ],
 )
@@ -87,6 +91,21 @@ def test_wrong_use_is_one_line_that_names_the_rule(
     assert message in error
     assert error.count("\n") == 1
     assert not Path("out").exists() or not list(Path("out").rglob("*.*"))
+
+
+def test_a_folder_in_the_place_of_a_picture_is_named(scans: Path, capsys: pytest.CaptureFixture):
+    for name in ("taken.png", "taken.gif"):
+        Path(name).mkdir()
+        assert main(["render", "scans/000000.bin", *SMALL, "--out", name]) == 2
+        assert f"to be a file where its name ends in {name[5:]}, got {name}, a folder" in capsys.readouterr().err
+        assert not list(Path(name).iterdir())
+
+
+def test_the_only_picture_in_a_folder_is_named(scans: Path, capsys: pytest.CaptureFixture):
+    Path("shots.jpg").mkdir()
+    assert main(["render", "scans/000003.bin", *SMALL, "--out", "shots.jpg"]) == 0
+    assert capsys.readouterr().out == "wrote shots.jpg/000003_000000.png\n"
+    assert Path("shots.jpg/000003_000000.png").is_file()
 
 
 def test_view_writes_a_recording_of_every_moment(scans: Path, capsys: pytest.CaptureFixture):
