@@ -30,8 +30,8 @@ test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
 soak: setup ## the slow tests, then drive 20 minutes with random faults; verdict in out/soak (SOAK_ARGS="--minutes 2 --model network")
 	@$(ENVIRONMENT) && python -m pytest -q -m soak && python -m pasco_ros.soak $(SOAK_ARGS)
 
-lint: setup ## check the style
-	@$(ENVIRONMENT) && ruff check .
+lint: setup ## check the style, and the types of the rooms that pyproject.toml names
+	@$(ENVIRONMENT) && ruff check . && mypy
 
 documents: setup ## write what the documents take from the code: module tables, parameters
 	@$(ENVIRONMENT) && python scripts/write_documents.py

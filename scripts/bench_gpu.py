@@ -26,7 +26,7 @@ from pasco_core.benchmark.machine import product_seconds  # noqa: E402
 from pasco_core.benchmark.network import measure_network  # noqa: E402
 from pasco_core.data.simulation import street_scan  # noqa: E402
 from pasco_core.sparse import ops  # noqa: E402
-from pasco_core.systems.pasco import PaSCoConfig, Predictor  # noqa: E402
+from pasco_core.systems.pasco import PaSCoConfig, Predictor, load_network  # noqa: E402
 from pasco_core.systems.pasco.untrained import SMALL, untrained_network  # noqa: E402
 
 FULL = PaSCoConfig(n_subnets=1, n_classes=20, in_channels=8, width=64)
@@ -58,9 +58,7 @@ def check_goldens(device: str) -> dict[str, float]:
     """Largest difference from the golden logits with the network on the device."""
     from golden_weights import CASES, FOLDER, golden_state_dict, raster_order
 
-    from pasco_core.systems.pasco import load_network
-
-    worst = {}
+    worst: dict[str, float] = {}
     for name, config in CASES.items():
         data, network = np.load(FOLDER / f"net_{name}.npz"), load_network(golden_state_dict(config)).to(device)
         n = config.n_subnets
@@ -88,8 +86,6 @@ def check_scenes(device: str) -> dict[str, dict[str, float]]:
         state = untrained_network(config).state_dict()
         scenes = []
         for where in ("cpu", device):
-            from pasco_core.systems.pasco import load_network
-
             network = load_network(state, pad_leak=False, n_heads=config.n_heads)
             scenes.append(Predictor(network, device=where)(points))
         cpu, gpu = scenes

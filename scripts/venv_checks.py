@@ -80,7 +80,7 @@ def check(machine: Machine) -> None:
             f"{', '.join(what for what, _ in missing)} not found. "
             f"Install with: sudo apt install {' '.join(package for _, package in missing)}"
         )
-    if machine.cmake < CMAKE_MINIMUM:
+    if machine.cmake is not None and machine.cmake < CMAKE_MINIMUM:
         raise SetupError(
             f"Expected cmake to be {_dotted(CMAKE_MINIMUM)} or newer, got {_dotted(machine.cmake)}. "
             "Install a newer one with: sudo apt install cmake"

@@ -71,7 +71,7 @@ class Environment:
         for number, step in enumerate(steps):
             if not self._is_fresh(step):
                 # An installation that was cut short may have left half a package that pip takes for a whole one.
-                return steps if step.name == "packages" and self._started(step).exists() else steps[number:]
+                return steps if step.name == "packages" and self._started(step.name).exists() else steps[number:]
         return []
 
     def bring_up_to_date(self) -> list[str]:
@@ -95,8 +95,9 @@ class Environment:
     def _stamp(self, step: Step) -> Path:
         return self.stamps / step.name
 
-    def _started(self, step: Step) -> Path:
-        return self.stamps / f"{step.name}.started"
+    def _started(self, name: str) -> Path:
+        """There while a step runs that must not be cut short."""
+        return self.stamps / f"{name}.started"
 
     def _is_fresh(self, step: Step) -> bool:
         try:
@@ -132,7 +133,7 @@ class Environment:
 
     def _install_packages(self) -> None:
         say("installing packages (a few minutes the first time)")
-        started = self.stamps / "packages.started"
+        started = self._started("packages")
         started.touch()
         torch = [] if self.torch_folder else ["-r", "requirements/torch.txt"]
         if torch:

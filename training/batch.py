@@ -15,9 +15,8 @@ from torch import Tensor
 
 from pasco_core.atomic_write import atomic_write
 from pasco_core.errors import DataError
+from pasco_core.systems.pasco.config import STRIDES
 from pasco_core.systems.pasco.losses import SubnetTarget
-
-_STRIDES = (4, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def save_batch(path: str | os.PathLike[str], batch: TrainingBatch, notes: Mappin
     for i, target in enumerate(batch.targets):
         arrays[f"features_{i}"] = batch.features[i].detach().cpu().numpy()
         arrays[f"voxels_{i}"] = batch.voxels[i].cpu().numpy()
-        for stride in _STRIDES:
+        for stride in STRIDES:
             arrays[f"semantics_{i}_{stride}"] = target.semantics[stride].cpu().numpy()
         for name in ("origin", "upper", "segments", "segment_classes"):
             arrays[f"{name}_{i}"] = getattr(target, name).cpu().numpy()
@@ -111,7 +110,7 @@ def _load_target(arrays: Mapping[str, np.ndarray], i: int) -> SubnetTarget:
     return SubnetTarget(
         origin=torch.from_numpy(arrays[f"origin_{i}"]),
         upper=torch.from_numpy(arrays[f"upper_{i}"]),
-        semantics={stride: torch.from_numpy(arrays[f"semantics_{i}_{stride}"]) for stride in _STRIDES},
+        semantics={stride: torch.from_numpy(arrays[f"semantics_{i}_{stride}"]) for stride in STRIDES},
         segments=torch.from_numpy(arrays[f"segments_{i}"]),
         segment_classes=torch.from_numpy(arrays[f"segment_classes_{i}"]),
     )

@@ -125,7 +125,9 @@ class Checkpoints(pl.Callback):
         self.best = state_dict["best"]
 
     def _weights(self, pl_module: pl.LightningModule) -> dict[str, Tensor]:
-        return self._average.weights() if self._average is not None else pl_module.network.state_dict()
+        if self._average is not None:
+            return self._average.weights()
+        return pl_module.get_submodule("network").state_dict()
 
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._folder / LAST)

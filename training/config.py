@@ -11,6 +11,7 @@ from pasco_core.data.label_set import KITTI_360, SEMANTIC_KITTI, LabelSet
 from pasco_core.errors import ConfigError
 from pasco_core.systems.pasco import PaSCoConfig
 from pasco_core.systems.pasco.losses import LossConfig
+from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS
 from pasco_core.systems.pasco.voxel_selection import VoxelLimits
 from pasco_core.yaml_file import read_yaml
 from training.yaml_config import build, plain, with_setting
@@ -240,9 +241,12 @@ class Experiment:
                 f"Expected network.n_classes to be {n_classes}, as data.labels {self.data.labels} has, "
                 f"got {self.network.n_classes}"
             )
-        needs_features = self.network.in_channels != 8
-        if not needs_features and (self.data.features or self.data.feature_cache):
-            raise ConfigError("Expected network.in_channels to be more than 8 with data.features, got 8")
+        reads_features = self.network.in_channels > GEOMETRIC_CHANNELS
+        if not reads_features and (self.data.features or self.data.feature_cache):
+            raise ConfigError(
+                f"Expected network.in_channels to be more than {GEOMETRIC_CHANNELS} with data.features, "
+                f"got {self.network.in_channels}"
+            )
         _choice("precision", self.precision, PRECISIONS)
         _range("ema_decay", self.ema_decay, 0, 0.999999)
         _range("seed", self.seed, 0, 2**32 - 1)

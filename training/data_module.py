@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,10 +11,11 @@ from torch.utils.data import DataLoader
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.frame import Frame
 from pasco_core.errors import ConfigError
+from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS
 from training.config import Experiment
 from training.features import cached_features
-from training.items import TrainingItems, ValidationItems
-from training.sampling import EpochSampler, epoch_sampler
+from training.items import TrainingItems, ValidationItems, one_thread
+from training.sampling import EpochSampler, chosen_frames, epoch_sampler
 
 
 class SceneData(pl.LightningDataModule):
@@ -36,8 +36,10 @@ class SceneData(pl.LightningDataModule):
                 f"got {experiment.labels.name}"
             )
         data = experiment.data
-        self.train_frames = self._frames(data.train_split, data.train_sequences)
-        self.val_frames = _spread(self._frames(data.val_split, data.val_sequences), data.val_frames)
+        self.train_frames = chosen_frames(self.dataset, data.train_split, data.train_sequences)
+        self.val_frames = _spread(
+            chosen_frames(self.dataset, data.val_split, data.val_sequences), data.val_frames
+        )
         self._sampler: EpochSampler | None = None
         self._continue_from: tuple[int, int] | None = None
 
@@ -54,10 +56,9 @@ class SceneData(pl.LightningDataModule):
     def training_items(self) -> TrainingItems:
         """What the training loader makes, item by item."""
         data, network = self.experiment.data, self.experiment.network
-        features = None
-        if network.in_channels > 8 and data.feature_cache:
-            features = cached_features(data.feature_cache)
-        with_scans = network.in_channels > 8 and features is None
+        reads_features = network.in_channels > GEOMETRIC_CHANNELS
+        features = cached_features(data.feature_cache) if reads_features and data.feature_cache else None
+        with_scans = reads_features and features is None
         return TrainingItems(self.dataset, self.train_frames, self.experiment, features, with_scans)
 
     def val_dataloader(self) -> DataLoader:
@@ -66,17 +67,13 @@ class SceneData(pl.LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """How far the epoch is."""
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        return {"epoch": self.trainer.current_epoch, "done": progress.current.ready}
+        trainer = self.trainer
+        assert trainer is not None
+        return {"epoch": trainer.current_epoch, "done": trainer.fit_loop.epoch_loop.batch_progress.current.ready}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self._continue_from = (int(state_dict["epoch"]), int(state_dict["done"]))
-
-    def _frames(self, split: str, sequences: Sequence[str]) -> list[Frame]:
-        if sequences:
-            return self.dataset.frames(sequences=list(sequences))
-        return self.dataset.frames(split or None)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -86,14 +83,8 @@ class SceneData(pl.LightningDataModule):
         return DataLoader(
             items, batch_size=None, num_workers=workers, persistent_workers=workers > 0,
             multiprocessing_context="spawn" if workers else None, prefetch_factor=4 if workers else None,
-            worker_init_fn=_one_thread if workers else None, **options,
+            worker_init_fn=one_thread if workers else None, **options,
         )
-
-
-def _one_thread(worker: int) -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _open(experiment: Experiment) -> Dataset:

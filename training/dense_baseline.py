@@ -12,17 +12,16 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pasco_core.data.datasets.dataset import Dataset
-from pasco_core.data.datasets.published_frequencies import published_frequencies
 from pasco_core.data.frame import UNKNOWN
-from pasco_core.losses import inverse_frequency_weights
 from pasco_core.sparse import CoordinateSet, SparseTensor
 from pasco_core.systems.dense_unet import DEEPEST, WIDTHS, DenseUNet, voxel_features
 from pasco_core.systems.pasco.losses import SubnetTarget, completion_losses
 from training.batch import TrainingBatch
+from training.class_weights import class_weights
 from training.config import Experiment
 from training.divergence import TrainingDiverged, not_finite
 from training.items import TrainingItems
-from training.sampling import epoch_sampler
+from training.sampling import chosen_frames, epoch_sampler
 from training.schedule import learning_rate_factor
 
 log = logging.getLogger("training")
@@ -51,11 +50,7 @@ def train_dense(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    frequencies = published_frequencies(experiment.labels)
-    weights = {
-        stride: inverse_frequency_weights(frequencies[stride].tolist(), experiment.targets.class_weight_exponent)
-        for stride in (4, 2, 1)
-    }
+    weights = class_weights(experiment)
     for step, batch in zip(range(steps), _items(experiment, dataset)):
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * learning_rate_factor(step, steps, experiment.schedule)
@@ -95,9 +90,7 @@ def _known_cells(logits: Tensor, semantics: Tensor, origin: Tensor, stride: int)
 def _items(experiment: Experiment, dataset: Dataset) -> Iterator[TrainingBatch]:
     """Epoch after epoch, for ever."""
     data = experiment.data
-    frames = dataset.frames(sequences=list(data.train_sequences)) if data.train_sequences else dataset.frames(
-        data.train_split
-    )
+    frames = chosen_frames(dataset, data.train_split, data.train_sequences)
     items = TrainingItems(dataset, frames, experiment)
     sampler = epoch_sampler(experiment, dataset, frames)
     epoch = 0

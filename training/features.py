@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from pasco_core.atomic_write import atomic_write
-from pasco_core.checkpoints import load_checkpoint
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.frame import Frame
-from pasco_core.errors import CheckpointError, DataError
+from pasco_core.errors import DataError
 from pasco_core.systems import waffleiron
+from pasco_core.systems.pasco.feature_network import feature_network
 from training.batch import TrainingBatch
 
 _OWN = 2  # geometric channels (intensity, radius) that stand between probabilities and embedding
@@ -93,14 +93,7 @@ def load_feature_network(path: str | os.PathLike[str], in_channels: int) -> waff
     Raises:
         CheckpointError: not a WaffleIron, or its features do not make up the network's input.
     """
-    loaded = load_checkpoint(path)
-    if loaded.header.system != "waffleiron":
-        raise CheckpointError(f"Expected data.features {path} to be a WaffleIron network, got {loaded.header.system}")
-    network = waffleiron.load_network(loaded.state_dict).eval().requires_grad_(False)
-    provided = network.config.n_classes + network.config.channels + 8
-    if provided != in_channels:
-        raise CheckpointError(f"Expected network.in_channels to be {provided} with {path}, got {in_channels}")
-    return network
+    return feature_network(path, in_channels).requires_grad_(False)
 
 
 def with_features(batch: TrainingBatch, network: waffleiron.WaffleIron) -> TrainingBatch:

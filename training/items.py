@@ -18,9 +18,10 @@ from torch.utils.data import Dataset as TorchDataset
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.datasets.training_item import SubnetTarget, subnet_target
 from pasco_core.data.frame import Frame, VoxelTruth
+from pasco_core.data.point_cloud import checked_points
 from pasco_core.errors import DataError
 from pasco_core.geometry.rigid import warp_voxels
-from pasco_core.systems.pasco.point_inputs import check_points, point_inputs
+from pasco_core.systems.pasco.point_inputs import point_inputs
 from pasco_core.systems.pasco.training_targets import network_target
 from pasco_core.systems.pasco.transforms import fixed_transforms, random_near_transforms, random_transforms
 from training.batch import TrainingBatch
@@ -131,7 +132,7 @@ class TrainingItems(TorchDataset):
         return draw(n, rng, augmentation.max_angle, augmentation.max_shift)
 
     def _scan(self, frame: Frame) -> _Scan:
-        points, grid = check_points(self._dataset.points(frame)), self._dataset.grid
+        points, grid = checked_points(self._dataset.points(frame)), self._dataset.grid
         rows = np.flatnonzero(grid.contains(points[:, :3]))
         return _Scan(frame, points, self._dataset.truth(frame), rows, grid.voxel_of(points[rows, :3]))
 
@@ -217,3 +218,8 @@ class ValidationItems(TorchDataset):
     def __getitem__(self, index: int) -> ValidationItem:
         number, frame = self._numbered[index]
         return ValidationItem(frame, self._dataset.points(frame), self._dataset.truth(frame), number)
+
+
+def one_thread(worker: int) -> None:
+    """What a loader process begins with; here, because Lightning, which it does not need, takes seconds to import."""
+    torch.set_num_threads(1)

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pasco_core.data.datasets.published_frequencies import published_frequencies
 from pasco_core.errors import ConfigError, InferenceError
-from pasco_core.losses import inverse_frequency_weights
 from pasco_core.sparse import SparseTensor
+from pasco_core.systems.pasco.config import STRIDES
 from pasco_core.systems.pasco.losses import total_loss
 from pasco_core.systems.pasco.network import PaSCo
 from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS
 from pasco_core.systems.pasco.training_targets import occupied_in_truth
 from pasco_core.systems.pasco.voxel_selection import TrainingSelection
 from training.batch import TrainingBatch
+from training.class_weights import class_weights
 from training.config import Experiment
 from training.divergence import TrainingDiverged, not_finite, save_for_replay
 from training.features import load_feature_network, with_features
@@ -45,10 +45,7 @@ class PaSCoTraining(pl.LightningModule):
         self._out = out
         self.network = new_network(experiment)
         run_bottleneck_in(self.network, experiment.precision)
-        frequencies = published_frequencies(experiment.labels)
-        exponent = experiment.targets.class_weight_exponent
-        for stride in (4, 2, 1):
-            weights = inverse_frequency_weights(frequencies[stride].tolist(), exponent)
+        for stride, weights in class_weights(experiment).items():
             self.register_buffer(f"class_weights_{stride}", weights, persistent=False)
         self._validation: Validation | None = None
         self._features: Any = None
@@ -57,7 +54,7 @@ class PaSCoTraining(pl.LightningModule):
     @property
     def class_weights(self) -> dict[int, Tensor]:
         """Stride → (classes,)."""
-        return {stride: getattr(self, f"class_weights_{stride}") for stride in (4, 2, 1)}
+        return {stride: getattr(self, f"class_weights_{stride}") for stride in STRIDES}
 
     def setup(self, stage: str) -> None:
         """Loads the network of the point features, where they are made in each step."""
@@ -122,7 +119,7 @@ class PaSCoTraining(pl.LightningModule):
             raise self._diverged(f"a gradient of norm {float(norm)}", {})
         self.log("gradient_norm", norm, batch_size=1)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW with its schedule by steps."""
         config = self.experiment.optimiser
         optimiser = torch.optim.AdamW(_groups(self.network, config.weight_decay), lr=config.learning_rate)
@@ -189,7 +186,8 @@ def new_network(experiment: Experiment) -> PaSCo:
         network = PaSCo(experiment.network, pad_leak=False)
     with torch.no_grad():
         for block in network.unet3d.decoder_generative.dec_blocks:
-            for head in block.completion_heads:
+            heads: Any = block.completion_heads
+            for head in heads:
                 head[0].bias[0, 0] = experiment.targets.empty_prior
     return network
 
@@ -197,7 +195,8 @@ def new_network(experiment: Experiment) -> PaSCo:
 def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Biases, norms and embeddings are not decayed: they have few values, and none should be zero."""
     embeddings = {id(p) for m in network.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         plain = parameter.ndim < 2 or name.endswith("bias") or id(parameter) in embeddings
         (free if plain else decayed).append(parameter)

@@ -27,7 +27,7 @@ class MovingAverage(pl.Callback):
     @torch.no_grad()
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begins with the weights as they are, unless a checkpoint brought an average."""
-        network = pl_module.network
+        network = pl_module.get_submodule("network")
         current = {key: value.detach().clone() for key, value in network.state_dict().items()}
         self._average = {key: self._average.get(key, value).to(value.device) for key, value in current.items()}
 
@@ -40,7 +40,7 @@ class MovingAverage(pl.Callback):
             return
         self._steps = trainer.global_step
         decay = min(self._decay, (1 + self._steps) / (_RAMP + self._steps))
-        for key, value in pl_module.network.state_dict().items():
+        for key, value in pl_module.get_submodule("network").state_dict().items():
             average = self._average[key]
             if average.dtype.is_floating_point:
                 average.lerp_(value, 1.0 - decay)
@@ -51,14 +51,14 @@ class MovingAverage(pl.Callback):
         """The average goes in."""
         if trainer.sanity_checking or not self._average:
             return
-        network = pl_module.network
+        network = pl_module.get_submodule("network")
         self._own = {key: value.detach().clone() for key, value in network.state_dict().items()}
         _fill(network, self._average)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The weights in training come back."""
         if self._own:
-            _fill(pl_module.network, self._own)
+            _fill(pl_module.get_submodule("network"), self._own)
             self._own = {}
 
     def weights(self) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from torch import Tensor
 
+from pasco_core.systems.pasco.bottleneck import Bottleneck
 from pasco_core.systems.pasco.network import PaSCo
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -38,11 +39,11 @@ def run_bottleneck_in(network: PaSCo, name: str) -> None:
     """Makes the dense bottleneck compute in ``name`` ("32", "bf16" or "fp16") while the network is in training mode."""
     if name == "32":
         return
-    bottleneck = network.unet3d.dense3d[0]
+    bottleneck: Bottleneck = network.unet3d.dense3d[0]  # type: ignore[assignment]
     exactly = bottleneck.forward_dense
 
     def forward_dense(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, _DTYPES[name], enabled=bottleneck.training, cache_enabled=False):
             return exactly(x).to(x.dtype)
 
-    bottleneck.forward_dense = forward_dense
+    bottleneck.forward_dense = forward_dense  # type: ignore[method-assign]

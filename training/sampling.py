@@ -1,4 +1,4 @@
-"""In which order training items come, and how much more often those with rare classes."""
+"""Which frames are learnt from, in which order they come, and how much more often those with rare classes."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ class EpochSampler(Sampler[tuple[int, int]]):
         mine = padded[self._rank :: self._world][self._done :]
         self._done = 0
         yield from ((self.epoch, int(index)) for index in mine)
+
+
+def chosen_frames(dataset: Dataset, split: str, sequences: Sequence[str]) -> list[Frame]:
+    """The frames of some sequences; without any, those of a split, "" for all."""
+    if sequences:
+        return dataset.frames(sequences=list(sequences))
+    return dataset.frames(split or None)
 
 
 def epoch_sampler(

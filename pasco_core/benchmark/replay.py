@@ -22,6 +22,7 @@ from pasco_core.stream.model import load_model
 
 _TOPIC = "/points"
 _START, _PERIOD = 10**18, 10**8
+_N_READ = 20  # clouds for the reading speed, at least
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ReplayTimes:
 
 
 def measure_replay(
-    points: np.ndarray, clock: Callable[[], float], device: str = "cpu", repeats: int = 3, n_read: int = 20
+    points: np.ndarray, clock: Callable[[], float], device: str = "cpu", repeats: int = 3
 ) -> ReplayTimes:
     """Times of the shipped network on a bag of equal clouds.
 
@@ -63,11 +64,10 @@ def measure_replay(
         clock: seconds; of the process's own time, a busy machine disturbs least.
         device: where the network runs.
         repeats: clouds the medians are taken of.
-        n_read: clouds for the reading speed.
     """
     settings = ReplaySettings(device=device)
     with TemporaryDirectory(prefix="pasco_bench_") as folder:
-        bag = _write(Path(folder) / "bag", points, max(n_read, repeats + 1))
+        bag = _write(Path(folder) / "bag", points, max(_N_READ, repeats + 1))
         plan = ReplayPlan(bag, _TOPIC, repeats + 1, settings=settings)
         model = load_model(settings)
         run = begin(plan, Path(folder) / "out")

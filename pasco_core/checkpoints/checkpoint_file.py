@@ -17,10 +17,9 @@ from pasco_core.atomic_write import atomic_write
 from pasco_core.checkpoints.architectures import architecture_of_config
 from pasco_core.checkpoints.header import CheckpointHeader
 from pasco_core.errors import CheckpointError
-from pasco_core.nn.state_dict import check_state_dict, some_of
+from pasco_core.nn.state_dict import check_state_dict, dtype_of, some_of
 
 ENDING = ".safetensors"
-_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,12 @@ def save_checkpoint(
         save_file(tensors, temporary, metadata=header.to_metadata())
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike[str], system: str | None = None) -> Checkpoint:
     """Read a checkpoint and check it whole: format, header, keys, shapes, types and values.
+
+    Args:
+        path: ends in ``.safetensors``.
+        system: which network it must be of, "pasco" or "waffleiron"; None: any.
 
     Raises:
         CheckpointError: the file is missing, not ours, truncated, of a newer format or of another architecture, or has
@@ -88,6 +91,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         ) from error
     except OSError as error:
         raise CheckpointError(f"Expected {path} to be readable, got {error.strerror or error}") from error
+    if system is not None and header.system != system:
+        raise CheckpointError(f"Expected {path} to be a network of {system}, got one of {header.system}")
     check_weights(state_dict, header, str(path))
     return Checkpoint(state_dict, header, sha256)
 
@@ -132,7 +137,7 @@ def _check_types(state_dict: Mapping[str, Tensor]) -> None:
     wrong = [
         f"{key} {str(value.dtype).removeprefix('torch.')}"
         for key, value in state_dict.items()
-        if value.dtype != (torch.int64 if key.endswith(_COUNTER) else torch.float32)
+        if value.dtype != dtype_of(key)
     ]
     if wrong:
         raise CheckpointError(f"Expected the weights to be float32 (batch counters int64), got {some_of(wrong)}")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pasco_core.checkpoints.architectures import architecture_of_weights, class_names_of, detect_system
@@ -16,7 +15,7 @@ from pasco_core.checkpoints.checkpoint_file import ENDING, save_checkpoint
 from pasco_core.checkpoints.header import CheckpointHeader
 from pasco_core.checkpoints.training_file import TrainingFile, read_training_file
 from pasco_core.errors import CheckpointError, ConfigError
-from pasco_core.nn.state_dict import check_state_dict
+from pasco_core.nn.state_dict import check_state_dict, dtype_of
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -113,8 +112,8 @@ def _as_float32(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[st
     """Float32 weights and int64 counters, and a note where that changed a type."""
     result, changed = {}, set()
     for key, value in state.items():
-        wanted = torch.int64 if key.endswith("num_batches_tracked") else torch.float32
-        if value.is_floating_point() != (wanted == torch.float32):
+        wanted = dtype_of(key)
+        if value.is_floating_point() != wanted.is_floating_point:
             raise CheckpointError(f"Expected {key} to be of type {wanted}, got {value.dtype}")
         if value.dtype != wanted:
             changed.add(str(value.dtype).removeprefix("torch."))

@@ -17,10 +17,9 @@ from torch import Tensor
 from pasco_core.checkpoints.checkpoint_file import file_sha256
 from pasco_core.checkpoints.pickled_values import ALLOWED, plain_values
 from pasco_core.errors import CheckpointError
-from pasco_core.nn.state_dict import some_of
+from pasco_core.nn.state_dict import some_of, without_module_prefix
 
 _CONTAINERS = ("state_dict", "net", "model_state_dict", "model")
-_PREFIX = "module."
 _FORBIDDEN = re.compile(r"(?:unsupported|Unsupported global:) GLOBAL (\S+)")
 _OPERAND = re.compile(r"Unsupported operand \d+")
 _LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # near the start of PyTorch's files before zip
@@ -139,10 +138,8 @@ def _state_dict(content: Mapping[str, Any], path: Path) -> tuple[dict[str, Tenso
             f"Expected {path} to hold a dictionary of dense tensors at the top or under {', '.join(_CONTAINERS)}, "
             f"got {some_of(other)}"
         )
-    state, notes = dict(found), []
-    if all(key.startswith(_PREFIX) for key in state):
-        state = {key[len(_PREFIX) :]: value for key, value in state.items()}
-        notes.append(f"prefix '{_PREFIX}' removed from every key")
+    state = without_module_prefix(found)
+    notes = [] if state.keys() == found.keys() else ["prefix 'module.' removed from every key"]
     return {key: value.detach() for key, value in state.items()}, notes
 
 

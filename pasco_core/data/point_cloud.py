@@ -51,8 +51,8 @@ def checked_points(points: np.ndarray) -> np.ndarray:
         raise CloudError(f"{rule}, got {array.dtype} {array.shape}", "LAYOUT")
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused below
         array = np.ascontiguousarray(array, np.float32)
-    bad = ~np.isfinite(array).all(axis=1)
-    if bad.any():
+    if not np.isfinite(array).all():
+        bad = ~np.isfinite(array).all(axis=1)
         first = int(bad.argmax())
         raise CloudError(
             f"Expected every point to be finite in float32, got {int(bad.sum())} of {len(array)} points that are not, "

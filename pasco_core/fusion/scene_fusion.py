@@ -91,7 +91,7 @@ class SceneFusion:
         overlap, track_of = self._meet(observation, pose, time)
         own = self._own_belief(observation, pose, track_of)
         self._evidence.measure(_measured(observation, overlap.slots, overlap.sources, track_of), self._now)
-        return self._scene(observation.grid, own, _unchanged)
+        return self._scene(observation.grid, own)
 
     def _meet(self, observation: Observation, pose: np.ndarray, time: float) -> tuple[Overlap, np.ndarray]:
         """Where a frame lies in the window, and the track of each of its things; what moved away is forgotten."""
@@ -108,13 +108,14 @@ class SceneFusion:
 
     def window(self) -> FusedScene:
         """Everything that is remembered, in the fixed frame."""
-        slots = np.arange(int(np.prod(self.config.shape)))
-        return self._scene(self._window.grid, self._evidence.read(slots, self._now), self._window.in_order)
+        places = np.arange(int(np.prod(self.config.shape))).reshape(self.config.shape)
+        slots = self._window.in_order(places).reshape(-1)
+        return self._scene(self._window.grid, self._evidence.read(slots, self._now))
 
     def seen_from(self, grid: VoxelGrid, pose: np.ndarray) -> FusedScene:
         """The same in a grid that stands at a pose (4, 4) of the fixed frame; what lies outside is unknown."""
         belief = self._evidence.read(self._window.slots_of(grid, pose), self._now)
-        return self._scene(grid, belief, _unchanged)
+        return self._scene(grid, belief)
 
     def _follow(self, observation: Observation, pose: np.ndarray, overlap: Overlap) -> np.ndarray:
         """Number of the track of every thing of the frame, by the thing's id."""
@@ -157,11 +158,12 @@ class SceneFusion:
                 result.setdefault(thing, {})[track] = count / int(totals[thing])
         return result
 
-    def _scene(self, grid: VoxelGrid, belief: Belief, arrange) -> FusedScene:
+    def _scene(self, grid: VoxelGrid, belief: Belief) -> FusedScene:
         tracks = {n: t for n, t in self._store.tracks.items() if t.n_frames >= self.config.confirm_after}
         numbers = np.where(np.isin(belief.track, list(tracks)), belief.track, 0).astype(np.int32)
         arrays = (belief.semantics, belief.occupancy, 1 - belief.confidence, numbers)
-        return FusedScene(grid, self.labels, *(arrange(a.reshape(grid.shape)) for a in arrays), tracks=tracks)
+        semantics, occupancy, uncertainty, numbers = (array.reshape(grid.shape) for array in arrays)
+        return FusedScene(grid, self.labels, semantics, occupancy, uncertainty, numbers, tracks)
 
     def _check(self, observation: Observation, pose: np.ndarray, time: float) -> None:
         if observation.labels.class_names != self.labels.class_names:
@@ -194,10 +196,6 @@ def _look_up(array: np.ndarray, sources: np.ndarray, outside: int) -> np.ndarray
     values = array.reshape(-1)[sources]
     values[sources < 0] = outside
     return values
-
-
-def _unchanged(array: np.ndarray) -> np.ndarray:
-    return array
 
 
 def _boxes(observation: Observation, pose: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:

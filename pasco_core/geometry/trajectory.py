@@ -19,8 +19,8 @@ _GAP = 500_000_000
 class Trajectory:
     """Poses in a fixed frame, added as they are measured. Every method may be called from any thread.
 
-    The last 3 s of the way are kept. The movement of the last 0.05 s is taken to go on for 0.1 s. Between two poses that
-    are more than 0.5 s apart nothing is known. Where the times jump back, everything is forgotten.
+    The last 3 s of the way are kept. The movement of the last 0.05 s is taken to go on for 0.1 s. Where two poses are
+    more than 0.5 s apart, nothing is known between. Where the times jump back, everything is forgotten.
     """
 
     def __init__(self) -> None:

@@ -11,6 +11,23 @@ from torch import Tensor
 from pasco_core.errors import CheckpointError
 
 
+def dtype_of(key: str) -> torch.dtype:
+    """Type of an entry: float32, but int64 for the batch counters of norms."""
+    return torch.int64 if key.endswith("num_batches_tracked") else torch.float32
+
+
+def without_module_prefix(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The same entries without the ``module.`` that distributed training puts before every key.
+
+    >>> without_module_prefix({"module.weight": 1}), without_module_prefix({"module.weight": 1, "bias": 2})
+    ({'weight': 1}, {'module.weight': 1, 'bias': 2})
+    """
+    prefix = "module."
+    if all(isinstance(key, str) and key.startswith(prefix) for key in state):
+        return {key[len(prefix) :]: value for key, value in state.items()}
+    return dict(state)
+
+
 def check_state_dict(
     state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], network: str, most: int | None = 10
 ) -> None:
@@ -26,7 +43,7 @@ def check_state_dict(
         CheckpointError: anything is found.
     """
     tensors = {key: value for key, value in state.items() if key in shapes and isinstance(value, Tensor)}
-    floats = {key: value for key, value in tensors.items() if not key.endswith("num_batches_tracked")}
+    floats = {key: value for key, value in tensors.items() if dtype_of(key).is_floating_point}
     found = {
         "missing": [key for key in shapes if key not in state],
         "unexpected": [str(key) for key in state if key not in shapes],

@@ -76,7 +76,7 @@ class KernelMap:
         order = torch.argsort((present * bits).sum(1), stable=True)
         size = CHUNK_ROWS.get(self.table.device.type, 65536)
         blocks = torch.split(order, size)
-        needed = torch.stack([present[rows].any(0) for rows in blocks]).cpu() if blocks else []
+        needed = torch.stack([present[rows].any(0) for rows in blocks]).cpu()
         chunks = []
         for rows, need in zip(blocks, needed):
             offsets = need.nonzero().squeeze(1).to(rows.device)
@@ -119,19 +119,19 @@ def _rows_shifted(coordinates: CoordinateSet, offset: Tensor) -> Tensor:
     return torch.where(rows < 0, len(coordinates), rows).to(torch.int32)
 
 
-def strided_map(coordinates: CoordinateSet, kernel_size: int = 2) -> tuple[CoordinateSet, KernelMap]:
-    """Parents at twice the stride, floor(c / 2s) · 2s, and the map of an even kernel onto them; kept on the set."""
+def strided_map(coordinates: CoordinateSet) -> tuple[CoordinateSet, KernelMap]:
+    """Parents at twice the stride, floor(c / 2s) · 2s, and the map of a 2³ kernel onto them; kept on the set."""
 
     def make() -> tuple[CoordinateSet, KernelMap]:
         stride = 2 * coordinates.stride
         coords = coordinates.coords.clone()
         coords[:, 1:] = torch.div(coords[:, 1:], stride, rounding_mode="floor") * stride
         if len(coords) == 0:
-            empty = torch.zeros((0, kernel_size**3), dtype=torch.int32, device=coords.device)
+            empty = torch.zeros((0, 8), dtype=torch.int32, device=coords.device)
             return CoordinateSet(coords, stride), KernelMap(empty, 0)
         out = CoordinateSet(unique_rows(coords)[0], stride)
         index = coordinates.index
-        deltas = index.deltas(kernel_offsets(kernel_size, coords.device))
+        deltas = index.deltas(kernel_offsets(2, coords.device))
         return out, KernelMap(index.rows_at(index.keys_of(out.coords)[:, None] + deltas), len(coords))
 
-    return coordinates.derive(("strided", kernel_size), make)
+    return coordinates.derive("strided", make)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pasco_core.errors import ConfigError
 from pasco_core.sparse.backends import Backend, get_backend
 from pasco_core.sparse.tensor import SparseTensor
 
@@ -45,23 +46,23 @@ class SubmanifoldConv3d(_SparseConv):
 class StridedConv3d(_SparseConv):
     """2³ convolution of stride 2; kernel (8, Cin, Cout)."""
 
-    def __init__(self, c_in: int, c_out: int, bias: bool = False, backend: str = "torch"):
-        super().__init__((8, c_in, c_out), bias, backend)
+    def __init__(self, c_in: int, c_out: int, backend: str = "torch"):
+        super().__init__((8, c_in, c_out), False, backend)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """(N, Cin) at stride s → (N', Cout) at stride 2 s."""
-        return self.backend.strided_conv(x, self.kernel, self.bias)
+        return self.backend.strided_conv(x, self.kernel)
 
 
 class GenerativeTransposedConv3d(_SparseConv):
     """2³ transposed convolution of stride 2 that creates all children; kernel (8, Cin, Cout)."""
 
-    def __init__(self, c_in: int, c_out: int, bias: bool = False, backend: str = "torch"):
-        super().__init__((8, c_in, c_out), bias, backend)
+    def __init__(self, c_in: int, c_out: int, backend: str = "torch"):
+        super().__init__((8, c_in, c_out), False, backend)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """(N, Cin) at stride s → (8 N, Cout) at stride s / 2."""
-        return self.backend.generative_transposed_conv(x, self.kernel, self.bias)
+        return self.backend.generative_transposed_conv(x, self.kernel)
 
 
 class SparseBatchNorm(nn.Module):
@@ -73,8 +74,11 @@ class SparseBatchNorm(nn.Module):
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """Scale and shift (C,) that eval mode applies."""
-        scale = self.bn.weight / torch.sqrt(self.bn.running_var + self.bn.eps)
-        return scale, self.bn.bias - self.bn.running_mean * scale
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        if mean is None or variance is None:
+            raise ConfigError("Expected the batch norm to keep running statistics, got one that does not")
+        scale = self.bn.weight / torch.sqrt(variance + self.bn.eps)
+        return scale, self.bn.bias - mean * scale
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """(N, C) → (N, C)."""

@@ -10,7 +10,7 @@ from pasco_core.data.frame import UNKNOWN
 from pasco_core.data.simulation import street_scan
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID, VoxelGrid
-from pasco_core.systems.pasco import PaSCoConfig, Predictor
+from pasco_core.systems.pasco import Predictor
 from pasco_core.systems.pasco.effort import Effort, effort_levels
 from pasco_core.systems.pasco.ensemble import ensemble, restrict
 from pasco_core.systems.pasco.panoptic import panoptic_inference
@@ -18,10 +18,8 @@ from pasco_core.systems.pasco.point_inputs import point_inputs, subnet_voxels
 from pasco_core.systems.pasco.scene import make_scene
 from pasco_core.systems.pasco.transforms import GridWarp
 from pasco_core.systems.pasco.uncertainty import max_probability
-from pasco_core.systems.pasco.untrained import untrained_network
 from pasco_core.systems.pasco.voxel_selection import is_occupied
 
-TINY = {"width": 8, "query_channels": 48, "ffn_channels": 32, "n_queries": 10, "point_channels": (16, 16, 16)}
 NEAR = 12.8
 ALIKE = [np.eye(4, dtype=np.float32)] * 2
 ARRAYS = ("semantics", "panoptic", "voxel_uncertainty", "mask_confidence", "probability_voxels", "probabilities")
@@ -40,10 +38,8 @@ def within_near(points: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def network():
-    network = untrained_network(PaSCoConfig(n_subnets=2, **TINY))
-    network.pad_leak = False
-    return network
+def network(two_subnets):
+    return two_subnets
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,9 @@ import torch
 from dense_reference import random_tensor, sorted_rows
 
 from pasco_core.errors import ConfigError
-from pasco_core.sparse.backends import available_backends, get_backend
+from pasco_core.sparse.backends import get_backend
 
 HAS_MINKOWSKI = importlib.util.find_spec("MinkowskiEngine") is not None
-
-
-def test_the_torch_backend_is_always_there():
-    assert "torch" in available_backends()
 
 
 def test_an_unknown_backend_is_named():

@@ -1,4 +1,4 @@
-"""A training in a process of its own: ``resume_script.py OUT STEPS DIE_AFTER RESUME``; prints the loss of each step."""
+"""A training whose losses are watched; as a program, ``resume_script.py OUT STEPS DIE_AFTER`` prints and dies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from unittest import mock
 
 import lightning.pytorch as pl
 from toy_scenes import ToyScenes, tiny_experiment
@@ -14,35 +15,37 @@ from training import fit as fit_module
 
 
 class Watch(pl.Callback):
-    """Prints losses, and kills the process as ``kill -9`` does."""
+    """Notes the loss of each step, and kills the process as ``kill -9`` does."""
 
     def __init__(self, die_after: int):
+        self.losses: dict[int, str] = {}
         self._die_after = die_after
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        print(f"step {trainer.global_step} loss {float(outputs['loss']).hex()}", flush=True)
-        if trainer.global_step == self._die_after:
+        step = trainer.global_step
+        self.losses[step] = float(outputs["loss"]).hex()
+        if step == self._die_after:
+            print(*(f"{number} {loss}" for number, loss in self.losses.items()), sep="\n", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    out, steps, die_after, resume = Path(sys.argv[1]), *map(int, sys.argv[2:5])
+def train(out: Path, steps: int, die_after: int = 0, resume: bool = False) -> dict[int, str]:
+    """Step → loss, in hexadecimal."""
     experiment = tiny_experiment(
         ema_decay=0.9, schedule={"kind": "one_cycle", "epochs": 2, "max_steps": steps, "warmup": 2},
         validation={"checkpoint_every": 2},
     )
-    real = fit_module.make_trainer
+    watch, real = Watch(die_after), fit_module.make_trainer
 
     def watched(*args):
         trainer = real(*args)
-        trainer.callbacks.append(Watch(die_after))
+        trainer.callbacks.append(watch)
         return trainer
 
-    fit_module.make_trainer = watched
-    fit_module.fit(
-        experiment, out, machine=fit_module.Machine("cpu"), resume=bool(resume), dataset=ToyScenes(4)
-    )
+    with mock.patch.object(fit_module, "make_trainer", watched):
+        fit_module.fit(experiment, out, machine=fit_module.Machine("cpu"), resume=resume, dataset=ToyScenes(4))
+    return watch.losses
 
 
 if __name__ == "__main__":
-    main()
+    train(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -91,7 +91,7 @@ def test_with_focus_every_crop_holds_a_class_drawn_evenly_from_those_in_the_fram
         scenes = OnePerson(1)
         items = TrainingItems(scenes, scenes.frames("train"), experiment)
         held = [
-            np.any(np.asarray(target.semantics[1]) == PERSON) for epoch in range(60)
+            np.any(np.asarray(target.semantics[1]) == PERSON) for epoch in range(30)
             for target in items[epoch, 0].targets
         ]
         return float(np.mean(held))

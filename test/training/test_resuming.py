@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from resume_script import train
 from toy_scenes import ToyScenes, tiny_experiment
 
 from pasco_core.checkpoints import load_checkpoint
@@ -22,30 +24,24 @@ from training.fit import Machine, fit
 SCRIPT = Path(__file__).with_name("resume_script.py")
 
 
-def run_script(out: Path, *arguments: int) -> dict[int, str]:
-    """Step → loss of a run in its own process."""
+def train_and_kill(out: Path, steps: int, die_after: int) -> dict[int, str]:
+    """Step → loss of a training in its own process, which ends as by ``kill -9``."""
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{SCRIPT.parent}", "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), str(out), *map(str, arguments)], env=environment, capture_output=True, text=True,
-        check=False,
-    )
-    losses = {}
-    for line in result.stdout.splitlines():
-        words = line.split()
-        if words[:1] == ["step"]:
-            losses[int(words[1])] = words[3]
-    assert losses, result.stderr[-2000:]
-    return losses
+    command = [sys.executable, str(SCRIPT), str(out), str(steps), str(die_after)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == -signal.SIGKILL, result.stderr[-2000:]
+    pairs = (line.split() for line in result.stdout.splitlines())
+    return {int(words[0]): words[1] for words in pairs if len(words) == 2 and words[0].isdigit()}
 
 
 @pytest.mark.timeout(280)
 def test_a_training_killed_in_the_middle_of_an_epoch_resumes_to_the_same_losses_bit_by_bit(tmp_path):
-    whole = run_script(tmp_path / "whole", 7, 0, 0)
+    whole = train(tmp_path / "whole", 7)
     assert sorted(whole) == [1, 2, 3, 4, 5, 6, 7]
-    killed = run_script(tmp_path / "killed", 7, 3, 0)
+    killed = train_and_kill(tmp_path / "killed", 7, 3)
     assert sorted(killed) == [1, 2, 3]
-    resumed = run_script(tmp_path / "killed", 7, 0, 1)
+    resumed = train(tmp_path / "killed", 7, resume=True)
     assert sorted(resumed) == [3, 4, 5, 6, 7], "it goes on from the checkpoint of step 2"
     assert {**killed, **resumed} == whole
     a, b = (read_training_checkpoint(tmp_path / name / LAST) for name in ("whole", "killed"))

@@ -159,10 +159,10 @@ def test_completion_alone_has_no_mask_terms(tmp_path):
 def test_one_scan_is_learnt_to_more_than_ninety_miou_by_the_real_inference(tmp_path):
     module, items = make(
         tmp_path, 1, network={"n_subnets": 1, "width": 8}, augmentation={"fixed_views": True},
-        optimiser={"learning_rate": 5e-3}, schedule={"kind": "cosine", "factor": 0.01}, n_steps=120,
+        optimiser={"learning_rate": 1e-2}, schedule={"kind": "cosine", "factor": 0.01}, n_steps=80,
         limits={"per_subnet": {4: 300, 2: 1000, 1: 4000}, "together": {4: 400, 2: 1500, 1: 5000}},
     )
-    run(module, [items[(0, 0)]], 120)
+    run(module, [items[(0, 0)]], 80)
     scenes = ToyScenes(1)
     frame = scenes.frames("train")[0]
     validation = Validation(module.network, module.experiment, "cpu")

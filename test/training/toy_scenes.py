@@ -50,8 +50,9 @@ class ToyScenes:
             free = area[x : x + 8, y : y + 5, 3:7] == 0
             area[x : x + 8, y : y + 5, 3:7][free] = CAR
             ids[x : x + 8, y : y + 5, 3:7][free] = number
-        _, numbers = np.unique(instances, return_inverse=True)
-        return VoxelTruth(semantics, numbers.reshape(instances.shape).astype(np.uint16))
+        _, numbers = np.unique(ids, return_inverse=True)  # a car may be hidden by the other: numbers without gaps
+        ids[...] = numbers.reshape(ids.shape)
+        return VoxelTruth(semantics, instances)
 
     def points(self, frame: Frame) -> np.ndarray:
         semantics = self.truth(frame).semantics

@@ -52,8 +52,3 @@ def get_backend(name: str) -> Backend:
 
         return minkowski  # type: ignore[return-value]
     raise ConfigError(f"Expected the backend to be one of {', '.join(BACKENDS)}, got {name!r}")
-
-
-def available_backends() -> list[str]:
-    """Names of the backends that can be used here."""
-    return [name for name in BACKENDS if name == "torch" or importlib.util.find_spec("MinkowskiEngine") is not None]

@@ -48,7 +48,7 @@ class _ConvNormLeaky(nn.Module):
 
 def downsample(c_in: int, c_out: int, backend: str = "torch") -> list[nn.Module]:
     """Strided convolution with norm and leaky ReLU, then a second norm with ReLU: stride s → 2 s."""
-    conv = StridedConv3d(c_in, c_out, backend=backend)
+    conv = StridedConv3d(c_in, c_out, backend)
     return [_ConvNormLeaky(conv, c_out), SparseBatchNorm(c_out), SparseReLU()]
 
 
@@ -56,4 +56,4 @@ class Upsample(_ConvNormLeaky):
     """Generative transposed convolution with norm and leaky ReLU: stride 2 s → s, eight children per voxel."""
 
     def __init__(self, c_in: int, c_out: int, backend: str = "torch"):
-        super().__init__(GenerativeTransposedConv3d(c_in, c_out, backend=backend), c_out)
+        super().__init__(GenerativeTransposedConv3d(c_in, c_out, backend), c_out)

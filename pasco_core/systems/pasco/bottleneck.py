@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from pasco_core.nn.contiguous_gradient import contiguous_gradient
 from pasco_core.sparse import SparseTensor, ops
+from pasco_core.systems.pasco.config import BOX_STEP
 
 _A, _B, _C = (3, 3, 1), (5, 5, 3), (7, 7, 5)
-STRIDE = 8
 
 
 def _conv(channels: int, kernel_size: tuple[int, int, int]) -> nn.Sequential:
-    padding = tuple(k // 2 for k in kernel_size)
+    x, y, z = kernel_size
+    padding = (x // 2, y // 2, z // 2)
     return nn.Sequential(nn.Conv3d(channels, channels, kernel_size, padding=padding, bias=False))
 
 
@@ -75,6 +76,6 @@ class Bottleneck(nn.Module):
         x = ops.prune(x, (x.coords[:, 1:] >= lower).all(1))
         if x.n_voxels:
             upper = torch.maximum(upper, x.coords[:, 1:].amax(0))
-        shape = tuple(((upper - lower) // STRIDE + 1).tolist())
+        shape = tuple(((upper - lower) // BOX_STEP + 1).tolist())
         dense = ops.to_dense(x, lower, shape, n_batch=1).permute(0, 1, 4, 2, 3).contiguous()
-        return ops.from_dense(self.forward_dense(dense).permute(0, 1, 3, 4, 2), lower, STRIDE)
+        return ops.from_dense(self.forward_dense(dense).permute(0, 1, 3, 4, 2), lower, BOX_STEP)

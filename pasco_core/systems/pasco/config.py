@@ -12,6 +12,11 @@ from torch import Tensor
 from pasco_core.errors import CheckpointError, ConfigError
 
 STRIDES = (4, 2, 1)
+"""Of the decoder's stages."""
+
+BOX_STEP = 8
+"""Stride of the coarsest voxels, at multiples of which boxes begin."""
+
 _DECODER = "unet3d.decoder_generative."
 
 
@@ -97,6 +102,7 @@ class PaSCoConfig:
         if n_subnets == 0:
             shape(f"{_DECODER}dec_blocks.0.completion_heads.0.0.kernel")
         n_queries, query_channels = shape("transformer_predictor.query_feat.weight")
+        first, second, third = (shape(f"feat.PPmodel.{i}.weight")[0] for i in (1, 4, 7))
         return cls(
             n_subnets=n_subnets,
             n_classes=shape(f"{_DECODER}dec_blocks.0.completion_heads.0.0.kernel")[-1],
@@ -106,5 +112,5 @@ class PaSCoConfig:
             n_queries=n_queries // n_subnets,
             query_channels=query_channels,
             ffn_channels=shape("transformer_predictor.transformer_ffn_layers.0.linear1.weight")[0],
-            point_channels=tuple(shape(f"feat.PPmodel.{i}.weight")[0] for i in (1, 4, 7)),
+            point_channels=(first, second, third),
         )

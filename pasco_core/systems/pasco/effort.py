@@ -11,11 +11,10 @@ import numpy as np
 
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import VoxelGrid
+from pasco_core.systems.pasco.config import BOX_STEP
 
 Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Voxels from the first corner to the second, which is not part of it."""
-
-_CELL = 8  # voxels along the edge of the network's coarsest cells
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ class Effort:
         """
         if self.max_range is None:
             return (0, 0, 0), grid.shape
-        cell = _CELL * grid.voxel_size
+        cell = BOX_STEP * grid.voxel_size
         lower, upper = [], []
         for origin, size in zip(grid.origin[:2], grid.shape[:2]):
-            lower.append(max(0, math.floor((-self.max_range - origin) / cell + 1e-6) * _CELL))
-            upper.append(min(size, math.ceil((self.max_range - origin) / cell - 1e-6) * _CELL))
+            lower.append(max(0, math.floor((-self.max_range - origin) / cell + 1e-6) * BOX_STEP))
+            upper.append(min(size, math.ceil((self.max_range - origin) / cell - 1e-6) * BOX_STEP))
         if any(low >= high for low, high in zip(lower, upper)):
             raise ConfigError(f"Expected max_range to reach into the grid, got {self.max_range:g} m")
         return (lower[0], lower[1], 0), (upper[0], upper[1], grid.shape[2])
@@ -104,4 +103,4 @@ def effort_levels(n_subnets: int, max_range: float, grid: VoxelGrid) -> Mapping[
 
 def inside_box(voxels: np.ndarray, box: Box) -> np.ndarray:
     """Mask (N,) of the voxels (N, 3) that lie in the box."""
-    return ((voxels >= box[0]) & (voxels < box[1])).all(axis=1)
+    return np.all((voxels >= box[0]) & (voxels < box[1]), axis=1)

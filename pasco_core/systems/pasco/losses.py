@@ -85,6 +85,17 @@ class SubnetTarget:
     segments: Tensor
     segment_classes: Tensor
 
+    def holds(self, voxels: SparseTensor) -> Tensor:
+        """Mask (N,) of the voxels that lie in the target's box."""
+        spatial = voxels.coords[:, 1:]
+        return ((spatial >= self.origin.to(spatial)) & (spatial <= self.upper.to(spatial))).all(1)
+
+    def at(self, volume: Tensor, voxels: SparseTensor, inside: Tensor) -> Tensor:
+        """Values (K,) of one of the volumes, of the voxels' stride, at those K of the voxels that the box holds."""
+        cells = voxels.coords[inside, 1:] - self.origin.to(voxels.coords)
+        x, y, z = torch.div(cells, voxels.stride, rounding_mode="floor").long().unbind(1)
+        return volume[x, y, z]
+
 
 def completion_losses(
     logits: Mapping[int, list[SparseTensor]],
@@ -104,10 +115,10 @@ def completion_losses(
     ce, lovasz = [], []
     for stride, per_subnet in logits.items():
         for scores, target in zip(per_subnet, targets):
-            inside = _inside(scores, target)
+            inside = target.holds(scores)
             if not bool(inside.any()):
                 continue
-            kept, labels = scores.feats[inside], _volume_at(target.semantics[stride], scores, target, inside).long()
+            kept, labels = scores.feats[inside], target.at(target.semantics[stride], scores, inside).long()
             ce.append(_completion_cross_entropy(kept, labels, class_weights[stride], config.unknown_as_empty))
             lovasz.append(lovasz_softmax(kept.softmax(1), labels, unknown_is_negative=config.unknown_is_negative))
     zero = sum((scores.feats.sum() * 0.0 for scores in next(iter(logits.values()))), torch.tensor(0.0))
@@ -134,11 +145,11 @@ def mask_losses(
         anything to compare are 0.
     """
     config = config or LossConfig()
-    inside = _inside(prediction.mask_logits, target)
+    inside = target.holds(prediction.mask_logits)
     logits = prediction.mask_logits.feats[inside]
-    semantics = _volume_at(target.semantics[1], prediction.mask_logits, target, inside).long()
+    semantics = target.at(target.semantics[1], prediction.mask_logits, inside).long()
     known = semantics != UNKNOWN
-    segments = _volume_at(target.segments, prediction.mask_logits, target, inside)[known]
+    segments = target.at(target.segments, prediction.mask_logits, inside)[known]
     masks = _one_hot(segments, len(target.segment_classes), logits.dtype)
     logits, semantics = logits[known], semantics[known]
     queries, matched = match(_cost(prediction.query_logits, logits, masks, target.segment_classes, config))
@@ -247,18 +258,6 @@ def _weighted_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor, ign
     if not bool((target != ignored).any()):
         return logits.sum() * 0.0
     return F.cross_entropy(logits, target, weight=weights.to(logits), ignore_index=ignored)
-
-
-def _inside(tensor: SparseTensor, target: SubnetTarget) -> Tensor:
-    spatial = tensor.coords[:, 1:]
-    return ((spatial >= target.origin.to(spatial)) & (spatial <= target.upper.to(spatial))).all(1)
-
-
-def _volume_at(volume: Tensor, tensor: SparseTensor, target: SubnetTarget, inside: Tensor) -> Tensor:
-    """Values of a volume at the tensor's voxels inside the target's box."""
-    cells = torch.div(tensor.coords[inside, 1:] - target.origin.to(tensor.coords), tensor.stride, rounding_mode="floor")
-    x, y, z = cells.long().unbind(1)
-    return volume[x, y, z]
 
 
 def _one_hot(segments: Tensor, n_segments: int, dtype: torch.dtype) -> Tensor:

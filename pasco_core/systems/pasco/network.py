@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from pasco_core.errors import DataError
 from pasco_core.sparse import SparseTensor
-from pasco_core.systems.pasco.bottleneck import STRIDE as BOX_STEP
 from pasco_core.systems.pasco.bottleneck import Bottleneck
-from pasco_core.systems.pasco.config import PaSCoConfig
+from pasco_core.systems.pasco.config import BOX_STEP, PaSCoConfig
 from pasco_core.systems.pasco.decoder import DecodedScale, Decoder
 from pasco_core.systems.pasco.encoder import Encoder
 from pasco_core.systems.pasco.mask_transformer import MaskPrediction, MaskTransformer, SubnetTokens
-from pasco_core.systems.pasco.point_encoder import PointEncoder, check_points
+from pasco_core.systems.pasco.point_encoder import PointEncoder, check_subnet_points
 from pasco_core.systems.pasco.voxel_selection import VoxelSelection, occupied_by_any
 
 
@@ -71,7 +70,7 @@ class PaSCo(nn.Module):
         voxel_coords: list[Tensor],
         box_min: Tensor,
         box_max: Tensor,
-        timer: Callable[[str], AbstractContextManager[None]] = nullcontext,
+        timer: Callable[[str], AbstractContextManager[object]] = nullcontext,
         select: VoxelSelection = occupied_by_any,
         n_subnets: int | None = None,
         instances: bool = True,
@@ -91,7 +90,7 @@ class PaSCo(nn.Module):
             DataError: an input of the wrong shape, or a box that is empty or off the multiples of 8.
             InferenceError: logits that are not finite.
         """
-        check_points(point_features, voxel_coords, self.config)
+        check_subnet_points(point_features, voxel_coords, self.config)
         lower, upper = global_box(box_min, box_max, self.config.n_subnets)
         with timer("point encoder"):
             merged = self.feat(point_features, voxel_coords)
@@ -124,9 +123,9 @@ class PaSCo(nn.Module):
         longest = [max(levels[i][level].n_voxels for i in subnets) for level in range(3)]
         predictions = []
         for i in subnets:
-            padding = tuple(longest[k] - levels[i][k].n_voxels if self.pad_leak else 0 for k in range(3))
+            a, b, c = (longest[k] - levels[i][k].n_voxels if self.pad_leak else 0 for k in range(3))
             inside = bool(((box_min[i] <= 0) & (box_max[i] >= 0)).all())
-            predictions.append(self.transformer_predictor(SubnetTokens(levels[i], padding, inside), i))
+            predictions.append(self.transformer_predictor(SubnetTokens(levels[i], (a, b, c), inside), i))
         return predictions
 
 

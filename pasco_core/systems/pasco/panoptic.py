@@ -77,7 +77,9 @@ def panoptic_inference(
     strong = of_winner >= thresholds.mask
     won = torch.bincount(winner[strong], minlength=n_kept)
     claimed = (masks >= thresholds.mask).sum(0)
-    ids, segments, first_of_stuff = [0] * n_kept, [], {}
+    ids = [0] * n_kept
+    segments: list[Segment] = []
+    first_of_stuff: dict[int, int] = {}
     new = torch.zeros(n_kept, dtype=torch.bool)
     shares = zip(won.tolist(), claimed.tolist(), queries.tolist())
     for k, (n_won, n_claimed, query) in enumerate(shares):

@@ -51,7 +51,7 @@ class PointEncoder(nn.Module):
         return pooled.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)
 
 
-def check_points(point_features: list[Tensor], voxel_coords: list[Tensor], config: PaSCoConfig) -> None:
+def check_subnet_points(point_features: list[Tensor], voxel_coords: list[Tensor], config: PaSCoConfig) -> None:
     """Raises DataError unless there is one pair of matching tensors for each subnet."""
     n = config.n_subnets
     if len(point_features) != n or len(voxel_coords) != n:

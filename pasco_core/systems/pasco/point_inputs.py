@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pasco_core.errors import CloudError
 from pasco_core.geometry import VoxelGrid
 from pasco_core.geometry.rigid import warp_voxels
 
@@ -29,25 +28,6 @@ class PointInputs:
     features: Tensor
     voxels: np.ndarray
     inside: np.ndarray
-
-
-def check_points(points: np.ndarray) -> np.ndarray:
-    """The points as float32 (N, 4).
-
-    Raises:
-        CloudError: another shape, or a value that is not finite.
-    """
-    points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 4 or points.dtype.kind not in "fiu":
-        raise CloudError(
-            f"Expected points to be numbers of shape (N, 4), x y z intensity, got {points.dtype} {points.shape}",
-            code="LAYOUT",
-        )
-    points = points.astype(np.float32, copy=False)
-    if not np.isfinite(points).all():
-        bad = int((~np.isfinite(points).all(1)).sum())
-        raise CloudError(f"Expected points to be finite, got {bad} of {len(points)} with NaN or Inf", code="NOT_FINITE")
-    return points
 
 
 def point_inputs(points: np.ndarray, grid: VoxelGrid, semantic: tuple[Tensor, Tensor] | None = None) -> PointInputs:

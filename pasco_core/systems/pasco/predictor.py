@@ -14,20 +14,21 @@ import torch
 from pasco_core import shipped
 from pasco_core.checkpoints import load_checkpoint
 from pasco_core.data.label_set import label_set_for
+from pasco_core.data.point_cloud import checked_points
 from pasco_core.device import usable_device
-from pasco_core.errors import CheckpointError, ConfigError
+from pasco_core.errors import ConfigError
 from pasco_core.geometry import KITTI_GRID
 from pasco_core.prediction import ScenePrediction
 from pasco_core.systems import waffleiron
 from pasco_core.systems.pasco.config import PaSCoConfig
 from pasco_core.systems.pasco.effort import Box, Effort, inside_box
 from pasco_core.systems.pasco.ensemble import EnsembleResult, MaskScene, SemanticScene, ensemble
+from pasco_core.systems.pasco.feature_network import feature_network
 from pasco_core.systems.pasco.network import PaSCo
 from pasco_core.systems.pasco.panoptic import PanopticScene, PanopticThresholds, panoptic_inference
 from pasco_core.systems.pasco.point_inputs import (
     GEOMETRIC_CHANNELS,
     PointInputs,
-    check_points,
     point_inputs,
     select_points,
     subnet_voxels,
@@ -166,7 +167,7 @@ class Predictor:
         box = None if effort.max_range is None else effort.box(self.grid)
         less = effort.note(self.config.n_subnets, self.grid)
         with timer("total"):
-            points = check_points(points)
+            points = checked_points(points)
             n_inside = int(self.grid.contains(points[:, :3]).sum())
             notes = self.notes if n_inside in (0, len(points)) else (*self.notes, _range_note(len(points), n_inside))
             notes = (*notes, less) if less else notes
@@ -268,9 +269,7 @@ def _load_network(checkpoint: PathLike | PaSCo) -> tuple[PaSCo, tuple[str, ...],
     """The network, the notes of its checkpoint, and the file's SHA-256 ("" for a network in memory)."""
     if isinstance(checkpoint, PaSCo):
         return checkpoint, (), ""
-    loaded = load_checkpoint(checkpoint)
-    if loaded.header.system != "pasco":
-        raise CheckpointError(f"Expected {checkpoint} to be a PaSCo network, got {loaded.header.system}")
+    loaded = load_checkpoint(checkpoint, "pasco")
     config = PaSCoConfig.from_dict(loaded.header.config)
     # Only weights trained with the original's padding need it: those converted from the authors' files.
     traceless = {name: getattr(config, name) for name in ("n_heads", "mirrored_views", "mask_segments")}
@@ -281,20 +280,11 @@ def _load_network(checkpoint: PathLike | PaSCo) -> tuple[PaSCo, tuple[str, ...],
 def _load_features(
     features: PathLike | waffleiron.WaffleIron | None, config: PaSCoConfig, device: torch.device
 ) -> waffleiron.WaffleIron | None:
-    needed = config.in_channels - GEOMETRIC_CHANNELS
-    if needed == 0:
+    if config.in_channels == GEOMETRIC_CHANNELS:
         return None
     if features is None:
         raise ConfigError(
             f"Expected a WaffleIron checkpoint, because the network reads {config.in_channels} features per point, "
             "got none (option 'features')"
         )
-    if not isinstance(features, waffleiron.WaffleIron):
-        loaded = load_checkpoint(features)
-        if loaded.header.system != "waffleiron":
-            raise CheckpointError(f"Expected {features} to be a WaffleIron network, got {loaded.header.system}")
-        features = waffleiron.load_network(loaded.state_dict)
-    provided = features.config.n_classes + features.config.channels
-    if provided != needed:
-        raise CheckpointError(f"Expected WaffleIron to provide {needed} features per point, got {provided}")
-    return features.to(device).eval()
+    return feature_network(features, config.in_channels).to(device).eval()

@@ -73,6 +73,6 @@ def unobserved_scene(grid: VoxelGrid, labels: LabelSet, note: str) -> ScenePredi
 
 
 def _spread(voxels: np.ndarray, values: Tensor, grid: VoxelGrid, dtype: type) -> np.ndarray:
-    dense = np.zeros(grid.n_voxels, dtype)
+    dense: np.ndarray = np.zeros(grid.n_voxels, dtype)
     dense[voxels] = values.cpu().numpy()
     return dense.reshape(grid.shape)

@@ -19,10 +19,8 @@ MIN_VOXELS = 20
 """Voxels that a segment must have: smaller components of a prediction are crumbs of larger things, or noise."""
 
 
-def segments_from_semantics(
-    scene: SemanticScene, grid: VoxelGrid, labels: LabelSet, min_voxels: int = MIN_VOXELS
-) -> PanopticScene:
-    """Stuff segments by ascending class, then things as ``label_instances`` numbers them.
+def segments_from_semantics(scene: SemanticScene, grid: VoxelGrid, labels: LabelSet) -> PanopticScene:
+    """Stuff segments by ascending class, then things as ``label_instances`` numbers them, of ``MIN_VOXELS`` or more.
 
     A segment's class probabilities are the mean of its voxels'.
 
@@ -30,15 +28,14 @@ def segments_from_semantics(
         scene: class probabilities on M voxels.
         grid: of these voxels.
         labels: which classes are things.
-        min_voxels: smaller segments are left out.
     """
     voxels, probabilities = scene.voxels.cpu().numpy(), scene.probabilities.cpu().numpy()
     category = probabilities.argmax(1)
     dense = np.zeros(grid.n_voxels, np.uint8)
     dense[voxels] = category
-    things = label_instances(dense.reshape(grid.shape), labels.thing_ids, min_voxels).instances.reshape(-1)[voxels]
+    things = label_instances(dense.reshape(grid.shape), labels.thing_ids, MIN_VOXELS).instances.reshape(-1)[voxels]
     stuff = ~np.isin(category, [0, *labels.thing_ids])
-    stuff &= np.bincount(category, minlength=labels.n_classes)[category] >= min_voxels
+    stuff &= np.bincount(category, minlength=labels.n_classes)[category] >= MIN_VOXELS
     # Keys ascend as the segments do: classes of stuff, then things.
     keys = np.where(stuff, category, np.where(things > 0, labels.n_classes + things.astype(np.int64), 0))
     present, ids = np.unique(np.append(keys, 0), return_inverse=True)  # key 0, "none", is always the first

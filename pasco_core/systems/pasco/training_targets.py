@@ -9,6 +9,7 @@ from torch import Tensor
 from pasco_core.data.datasets import training_item
 from pasco_core.data.frame import UNKNOWN
 from pasco_core.sparse import SparseTensor
+from pasco_core.systems.pasco.config import STRIDES
 from pasco_core.systems.pasco.losses import SubnetTarget
 
 
@@ -17,7 +18,7 @@ def network_target(item: training_item.SubnetTarget) -> SubnetTarget:
     return SubnetTarget(
         origin=torch.from_numpy(item.box_min.astype(np.int32)),
         upper=torch.from_numpy(item.box_max.astype(np.int32)),
-        semantics={stride: torch.from_numpy(item.semantics[stride]) for stride in (4, 2, 1)},
+        semantics={stride: torch.from_numpy(item.semantics[stride]) for stride in STRIDES},
         segments=torch.from_numpy(item.mask_ids),
         segment_classes=torch.from_numpy(item.mask_labels.astype(np.int64)),
     )
@@ -32,13 +33,7 @@ def occupied_in_truth(candidates: SparseTensor, targets: list[SubnetTarget]) -> 
     """
     wanted = torch.zeros(candidates.n_voxels, dtype=torch.bool, device=candidates.device)
     for target in targets:
-        volume = target.semantics[candidates.stride]
-        shape = torch.tensor(volume.shape, device=candidates.device)
-        cells = torch.div(
-            candidates.coords[:, 1:] - target.origin.to(candidates.coords), candidates.stride, rounding_mode="floor"
-        ).long()
-        inside = ((cells >= 0) & (cells < shape)).all(1)
-        x, y, z = cells[inside].unbind(1)
-        category = volume[x, y, z]
+        inside = target.holds(candidates)
+        category = target.at(target.semantics[candidates.stride], candidates, inside)
         wanted[inside] |= (category != 0) & (category != UNKNOWN)
     return wanted

@@ -11,6 +11,7 @@ import torch
 from pasco_core.errors import ConfigError
 from pasco_core.geometry import VoxelGrid
 from pasco_core.geometry.rigid import check_transform, mirror_y, warp_voxels, yaw
+from pasco_core.systems.pasco.config import BOX_STEP
 from pasco_core.systems.pasco.effort import Box
 
 # A mirror maps voxel centres onto voxel centres; the small yaws keep nearly all of the grid in view.
@@ -98,14 +99,14 @@ class GridWarp:
     voxels: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, transform: np.ndarray, grid: VoxelGrid, step: int = 8, box: Box | None = None) -> GridWarp:
+    def of(cls, transform: np.ndarray, grid: VoxelGrid, box: Box | None = None) -> GridWarp:
         """Warps every voxel of the grid, or of a box in it."""
-        if any(size % step for size in grid.shape):
-            raise ConfigError(f"Expected the grid's shape to be multiples of {step}, got {grid.shape}")
+        if any(size % BOX_STEP for size in grid.shape):
+            raise ConfigError(f"Expected the grid's shape to be multiples of {BOX_STEP}, got {grid.shape}")
         flat = np.arange(grid.n_voxels) if box is None else _flat_indices(grid, box)
         voxels = np.stack(np.unravel_index(flat, grid.shape), 1)
         warped = warp_voxels(voxels, transform, grid)
-        box_min, box_max = warped.min(0) // step * step, warped.max(0)
+        box_min, box_max = warped.min(0) // BOX_STEP * BOX_STEP, warped.max(0)
         cells = np.ravel_multi_index(tuple((warped - box_min).T), tuple(box_max - box_min + 1))
         part = None if box is None else torch.from_numpy(flat)
         return cls(transform, grid, box_min, box_max, torch.from_numpy(cells), part)
@@ -117,7 +118,8 @@ class GridWarp:
 
     @property
     def box_shape(self) -> tuple[int, int, int]:
-        return tuple(int(n) for n in self.box_max - self.box_min + 1)
+        x, y, z = (self.box_max - self.box_min + 1).tolist()
+        return x, y, z
 
 
 def _flat_indices(grid: VoxelGrid, box: Box) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pasco_core.errors import CheckpointError, ConfigError
+from pasco_core.nn.state_dict import without_module_prefix
 
 N_FEATURES = 5
 """Input features per point: intensity, x, y, z, radius."""
@@ -94,7 +95,7 @@ class WaffleIronConfig:
         Raises:
             CheckpointError: the keys are not those of a WaffleIron network.
         """
-        state = strip_module_prefix(state)
+        state = without_module_prefix(state)
         channels = next((size for source in _CHANNEL_SOURCES if (size := _axis(state, *source))), 0)
         n_classes = _axis(state, "classif.weight", 0) or _axis(state, "classif.bias", 0)
         # Counting the blocks, not taking the highest index, keeps a hostile index from asking for a billion blocks.
@@ -106,15 +107,7 @@ class WaffleIronConfig:
                 "Expected the checkpoint to be a WaffleIron network, whose embed.*, waffleiron.* and classif.* entries "
                 f"tell {lacking}, got {len(state)} keys such as {sorted(state)[:3]}"
             )
-        return replace(geometry or cls(), **found)
-
-
-def strip_module_prefix(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The same entries without the ``module.`` that distributed training puts before every key."""
-    prefix = "module."
-    if state and all(isinstance(key, str) and key.startswith(prefix) for key in state):
-        return {key[len(prefix) :]: value for key, value in state.items()}
-    return dict(state)
+        return replace(geometry or cls(), channels=channels, n_classes=n_classes, depth=depth)
 
 
 def _axis(state: Mapping[str, Any], key: str, axis: int) -> int:
@@ -134,17 +127,18 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_list_of(rule: Callable[[object], bool], values: object) -> bool:
-    return isinstance(values, (list, tuple)) and all(map(rule, values))
+def _is_list_of(rule: Callable[[object], bool], values: Any, length: int | None = None) -> bool:
+    is_list = isinstance(values, (list, tuple)) and length in (None, len(values))
+    return is_list and all(map(rule, values))
 
 
 def _is_grid(value: object) -> bool:
-    return _is_list_of(_is_count, value) and len(value) == 2
+    return _is_list_of(_is_count, value, 2)
 
 
 def _is_corner(value: object) -> bool:
-    return _is_list_of(_is_number, value) and len(value) == 3
+    return _is_list_of(_is_number, value, 3)
 
 
-def _is_box(value: object) -> bool:
-    return _is_list_of(_is_corner, value) and len(value) == 2 and all(low < high for low, high in zip(*value))
+def _is_box(value: Any) -> bool:
+    return _is_list_of(_is_corner, value, 2) and all(low < high for low, high in zip(*value))

@@ -30,6 +30,7 @@ class Embedding(nn.Module):
         self.final = Pointwise(2 * channels, channels)
 
     def forward(self, features: Tensor, neighbours: Tensor) -> Tensor:
+        """(M, 5) features with the (M, K) rows of their neighbours → (M, channels)."""
         rows = self.norm(features)
         differences = rows[neighbours] - rows[:, None]
         responses = self.conv2(differences.reshape(-1, N_FEATURES))

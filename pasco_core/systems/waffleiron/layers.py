@@ -24,7 +24,7 @@ class Pointwise(nn.Module):
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *(1,) * unit_axes))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if bias:
+        if self.bias is not None:
             bound = 1 / math.sqrt(inputs)
             nn.init.uniform_(self.bias, -bound, bound)
 

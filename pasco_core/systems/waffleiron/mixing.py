@@ -56,6 +56,7 @@ class Backbone(nn.Module):
         return [(spatial, channel, planes[i % len(planes)]) for i, (spatial, channel) in enumerate(pairs)]
 
     def forward(self, tokens: Tensor, planes: list[PlaneIndex]) -> Tensor:
+        """(M, channels) → (M, channels) through all blocks; the planes are those of ``PlaneIndex``, one per axis."""
         for spatial, channel, plane in self.blocks(planes):
             tokens = channel(spatial(tokens, plane))
         return tokens

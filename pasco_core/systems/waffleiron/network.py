@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pasco_core.data.point_cloud import checked_points
 from pasco_core.errors import ConfigError, PascoError
 from pasco_core.systems.waffleiron.config import WaffleIronConfig
 from pasco_core.systems.waffleiron.embedding import Embedding
@@ -15,7 +16,7 @@ from pasco_core.systems.waffleiron.inference import embed_inference, mix_inferen
 from pasco_core.systems.waffleiron.layers import Pointwise
 from pasco_core.systems.waffleiron.mixing import Backbone
 from pasco_core.systems.waffleiron.planes import PlaneIndex
-from pasco_core.systems.waffleiron.preprocess import PreparedCloud, checked_points, prepare
+from pasco_core.systems.waffleiron.preprocess import PreparedCloud, prepare
 from pasco_core.systems.waffleiron.votes import draw_augmentation
 
 

@@ -14,6 +14,8 @@ from pasco_core.systems.waffleiron.config import WaffleIronConfig
 _BORDER = 1e-4
 # Wild returns beyond this range (metres) do not shape the down-sampling grid: they would make float32 voxels coarse.
 _MAX_RANGE = 1e4
+# Threads of the nearest-neighbour search, all cores: the result does not depend on how many.
+_WORKERS = -1
 
 
 @dataclass(frozen=True)
@@ -35,37 +37,7 @@ class PreparedCloud:
     nearest: np.ndarray
 
 
-def checked_points(points: np.ndarray) -> np.ndarray:
-    """The points as finite (N, 4) float32.
-
-    Raises:
-        CloudError: another shape or kind of array, or a value that is not finite.
-    """
-    rule = "Expected the points to be an (N, 4) array of x, y, z, intensity"
-    try:
-        array = np.asarray(points)
-    except (TypeError, ValueError) as error:
-        raise CloudError(f"{rule}, got a {type(points).__name__}: {error}", "LAYOUT") from error
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise CloudError(f"{rule}, got shape {array.shape}", "LAYOUT")
-    if array.dtype.kind not in "fiu":
-        raise CloudError(f"Expected the points to be real numbers, got dtype {array.dtype}", "LAYOUT")
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, np.float32)
-    bad = ~np.isfinite(array).all(axis=1)
-    if bad.any():
-        first = int(bad.argmax())
-        raise CloudError(
-            f"Expected every point to be finite in float32, got {int(bad.sum())} of {len(array)} points that are not, "
-            f"the first at row {first}: {array[first].tolist()}",
-            "NOT_FINITE",
-        )
-    return array
-
-
-def prepare(
-    points: np.ndarray, config: WaffleIronConfig, coordinates: np.ndarray | None = None, workers: int = -1
-) -> PreparedCloud:
+def prepare(points: np.ndarray, config: WaffleIronConfig, coordinates: np.ndarray | None = None) -> PreparedCloud:
     """Down-sample and crop a cloud, and find neighbours and plane cells.
 
     Args:
@@ -73,7 +45,6 @@ def prepare(
         config: voxel size, field of view, planes, neighbours.
         coordinates: (N, 3) float32, where the points are for voxels, crop, cells and neighbours: test-time augmentation
             moves these. Default: as measured. The feature columns follow only if ``config.augment_features``.
-        workers: threads of the nearest-neighbour search, -1 for all cores; the result does not depend on it.
 
     Raises:
         CloudError: no point lies inside the field of view.
@@ -96,8 +67,8 @@ def prepare(
         kept=kept,
         features=point_columns(kept_xyz if config.augment_features else points[kept, :3], points[kept, 3]),
         cells=plane_cells(kept_xyz, config),
-        neighbours=nearest_neighbours(tree, config.neighbours, workers),
-        nearest=_nearest_kept(tree, xyz, kept, workers),
+        neighbours=nearest_neighbours(tree, config.neighbours),
+        nearest=_nearest_kept(tree, xyz, kept),
     )
 
 
@@ -139,7 +110,7 @@ def plane_cells(xyz: np.ndarray, config: WaffleIronConfig) -> np.ndarray:
     return cells
 
 
-def nearest_neighbours(tree: cKDTree, k: int, workers: int = -1) -> np.ndarray:
+def nearest_neighbours(tree: cKDTree, k: int) -> np.ndarray:
     """Rows (M, k) int64 of the k nearest other points of each point of the tree, nearest first.
 
     With fewer than k other points the farthest is repeated, which no maximum over neighbours can see; a lone point is
@@ -148,15 +119,15 @@ def nearest_neighbours(tree: cKDTree, k: int, workers: int = -1) -> np.ndarray:
     found = min(k, tree.n - 1)
     if found == 0:
         return np.zeros((tree.n, k), np.int64)
-    rows = tree.query(tree.data, k=found + 1, workers=workers)[1][:, 1:]
+    rows = tree.query(tree.data, k=found + 1, workers=_WORKERS)[1][:, 1:]
     return np.pad(rows, ((0, 0), (0, k - found)), mode="edge").astype(np.int64, copy=False)
 
 
-def _nearest_kept(tree: cKDTree, xyz: np.ndarray, kept: np.ndarray, workers: int) -> np.ndarray:
+def _nearest_kept(tree: cKDTree, xyz: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Row (N,) of the kept point nearest to each point; a kept point answers for itself."""
     nearest = np.empty(len(xyz), np.int64)
     nearest[kept] = np.arange(len(kept))
     rest = np.ones(len(xyz), bool)
     rest[kept] = False
-    nearest[rest] = tree.query(xyz[rest], workers=workers)[1]
+    nearest[rest] = tree.query(xyz[rest], workers=_WORKERS)[1]
     return nearest

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pasco_core.nn.state_dict import check_state_dict
-from pasco_core.systems.waffleiron.config import WaffleIronConfig, strip_module_prefix
+from pasco_core.nn.state_dict import check_state_dict, without_module_prefix
+from pasco_core.systems.waffleiron.config import WaffleIronConfig
 from pasco_core.systems.waffleiron.network import WaffleIron
 
 
@@ -35,7 +35,7 @@ def load_network(state_dict: Mapping[str, Tensor], geometry: WaffleIronConfig | 
         CheckpointError: not a WaffleIron network, or entries are missing, unexpected, misshapen, of another type or
             not finite; the message names every one of them.
     """
-    state = strip_module_prefix(state_dict)
+    state = without_module_prefix(state_dict)
     config = WaffleIronConfig.from_state_dict(state, geometry)
     described = f"a WaffleIron network of {config.depth} blocks, {config.channels} channels, {config.n_classes} classes"
     check_state_dict(state, expected_shapes(config), described, most=None)
