@@ -18,9 +18,14 @@ class _SparseConv(nn.Module):
         super().__init__()
         self.kernel = nn.Parameter(torch.empty(kernel_shape))
         self.bias = nn.Parameter(torch.zeros(1, kernel_shape[-1])) if bias else None
-        self.backend: Backend = get_backend(backend)
+        get_backend(backend)  # what is not there is refused here
+        self._backend_name = backend  # a module of Python, as the backend is, would make copies and pickles impossible
         fan_in = math.prod(kernel_shape[:-1])
         nn.init.uniform_(self.kernel, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+
+    @property
+    def backend(self) -> Backend:
+        return get_backend(self._backend_name)
 
     def extra_repr(self) -> str:
         return f"kernel {tuple(self.kernel.shape)}"

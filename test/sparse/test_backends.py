@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
+import pickle
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from dense_reference import random_tensor, sorted_rows
 
 from pasco_core.errors import ConfigError
 from pasco_core.sparse.backends import get_backend
+from pasco_core.sparse.modules import SubmanifoldConv3d
 
 HAS_MINKOWSKI = importlib.util.find_spec("MinkowskiEngine") is not None
 
@@ -17,6 +20,14 @@ HAS_MINKOWSKI = importlib.util.find_spec("MinkowskiEngine") is not None
 def test_an_unknown_backend_is_named():
     with pytest.raises(ConfigError, match="one of torch, minkowski, got 'spconv'"):
         get_backend("spconv")
+
+
+def test_a_layer_can_be_copied_and_pickled():
+    layer = SubmanifoldConv3d(3, 5)
+    x = random_tensor(3, dtype=torch.float32)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert other.kernel is not layer.kernel
+        torch.testing.assert_close(other(x).feats, layer(x).feats, rtol=0, atol=0)
 
 
 @pytest.mark.skipif(HAS_MINKOWSKI, reason="MinkowskiEngine is installed here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from typing import Protocol
 
 from torch import Tensor
@@ -34,6 +35,7 @@ class Backend(Protocol):
     def broadcast(self, x: SparseTensor, values: Tensor) -> SparseTensor: ...
 
 
+@cache
 def get_backend(name: str) -> Backend:
     """The backend called ``name``: "torch" (always there) or "minkowski" (where MinkowskiEngine is installed).
 
