@@ -50,6 +50,7 @@ def test_it_completes_an_unseen_town_better_than_spreading_the_true_labels_of_th
     spread = nearest_labels(majority_voxels(scan.points, scan.semantics, KITTI_GRID, labels), 2.0)
     baseline, ours = (completion(s, truth, labels) for s in (spread, scenes[-1].semantics))
     assert ours.iou > baseline.iou + 0.1
+    assert ours.miou > baseline.miou
 
 
 def test_the_surer_it_is_of_a_voxel_the_rarer_it_is_wrong(frame, scenes):

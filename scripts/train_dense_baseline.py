@@ -1,7 +1,7 @@
 """Trains the dense 3D U-Net that PaSCo is compared with, and prints its row of the model card's table.
 
-``python scripts/dense_baseline.py --data town --unseen unseen``: both as ``pasco data simulate`` writes them. Weights
-that are there already are evaluated only.
+``python scripts/train_dense_baseline.py --data town --unseen unseen``: both as ``pasco data simulate`` writes them.
+Weights that are there already are evaluated only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pasco_core.errors import PascoError  # noqa: E402
 def main() -> int:
     """Trains unless the weights are there, then evaluates."""
     import torch
+    from model_card_rows import HEAD, row
     from safetensors.torch import load_file, save_file
 
     from pasco_core.data.datasets import open_dataset
@@ -48,7 +49,8 @@ def main() -> int:
     unseen = open_dataset(args.unseen)
     frames = choose_frames(unseen.frames(None, args.sequences), args.every)
     figures = evaluate(DenseUNetPredictor(network, experiment.labels), unseen, frames)
-    print(f"dense U-Net, {n_parameters / 1e6:.2f} M parameters, {len(frames)} frames\n{row(figures)}")
+    name = f"dense U-Net, {n_parameters / 1e6:.2f} M parameters, {len(frames)} frames"
+    print(f"{HEAD}\n{row(name, figures)}")
     return 0
 
 
@@ -62,17 +64,6 @@ def evaluate(predict: Any, dataset: Any, frames: Any) -> dict[str, Any]:
         print(f"\revaluated {number} of {len(frames)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return metrics.compute()
-
-
-def row(figures: dict[str, Any]) -> str:
-    """As in docs/model_card.md: shares in percent by the standard protocol, calibration and AUROC as they are."""
-    completion, panoptic = figures["completion"]["standard"], figures["panoptic"]["standard"]["all"]
-    voxels, errors = figures["calibration"]["voxels"], figures["error_detection"]
-    percent = [100 * completion["iou"], 100 * completion["miou"], 100 * panoptic["pq_dagger"], 100 * panoptic["pq"]]
-    cells = [f"{value:.1f}" for value in percent] + [f"{voxels['ece']:.3f}", f"{voxels['nll']:.2f}"]
-    cells += [f"{errors[group]['auroc']:.3f}" for group in ("voxels", "voxels_nonempty")]
-    head = "| IoU | mIoU | PQ† | PQ | voxel ECE | voxel NLL | AUROC all | AUROC occupied |"
-    return f"{head}\n| {' | '.join(cells)} |"
 
 
 def _arguments() -> argparse.Namespace:
@@ -95,4 +86,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except PascoError as problem:
-        sys.exit(f"dense_baseline.py: {problem}")
+        sys.exit(f"train_dense_baseline.py: {problem}")
