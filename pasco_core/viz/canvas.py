@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -101,7 +102,8 @@ def fitting_swatches(
     """
     plain = [(name, "", colour) for name, _, colour in entries]
     smallest = max(9, size // 2)
-    tries = [(list(entries), size - i) for i in range(size // 4 + 1)] + [(plain, i) for i in range(size, smallest, -1)]
+    tries = [(list(entries), size - i) for i in range(size // 4 + 1)]
+    tries += [(plain, at) for at in range(size, smallest - 1, -1)]
     for chosen, at in tries:
         if len(chosen) <= _room(chosen, width, height, at):
             return chosen, at
@@ -121,6 +123,24 @@ def _columns(entries: Sequence[tuple[str, str, Colour]], width: float, size: int
     return max(1, min(max(len(entries), 1), int(width // column))), column
 
 
+def spaced(places: Sequence[float], widths: Sequence[float], gap: float) -> list[int]:
+    """Which labels in a row to draw so that none touches another: as many as possible, evenly, the first among them.
+
+    Args:
+        places: of their middles, ascending, in pixels.
+        widths: of their texts.
+        gap: least room between two of them.
+
+    >>> spaced([0.0, 10.0, 20.0, 30.0, 40.0], [12.0] * 5, 2.0)
+    [0, 2, 4]
+    """
+    for step in range(1, len(places)):
+        chosen = list(range(0, len(places), step))
+        if all(places[j] - places[i] >= (widths[i] + widths[j]) / 2 + gap for i, j in pairwise(chosen)):
+            return chosen
+    return list(range(min(1, len(places))))
+
+
 def draw_colour_bar(
     image: Image.Image,
     box: tuple[int, int, int, int],
@@ -134,8 +154,9 @@ def draw_colour_bar(
     image.paste(Image.fromarray(strip), (left, top))
     draw = ImageDraw.Draw(image)
     draw.rectangle((left, top, right, bottom), outline=FAINT_INK)
-    for value, text in ticks:
-        x = left + value * (right - left)
+    places = [left + value * (right - left) for value, _ in ticks]
+    for x in places:
         draw.line((x, bottom, x, bottom + 5), fill=FAINT_INK)
-        draw_text(draw, (x, bottom + 6 + size), text, size, FAINT_INK, anchor="ms")
+    for i in spaced(places, [text_width(text, size) for _, text in ticks], 0.5 * size):
+        draw_text(draw, (places[i], bottom + 6 + size), ticks[i][1], size, FAINT_INK, anchor="ms")
     draw_text(draw, (right + 2 * size, bottom - 1), caption, size)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pasco_core.geometry import VoxelGrid
-from pasco_core.viz.canvas import FAINT_INK, Colour, draw_text
+from pasco_core.viz.canvas import FAINT_INK, Colour, draw_text, text_width
 from pasco_core.viz.point_picture import NIGHT
 from pasco_core.viz.stage import FRONT, HALF_WIDTH, NIGHT_INK, REAR, distances, hatch
 from pasco_core.viz.voxel_picture import BACKGROUND, birds_eye
@@ -96,9 +96,11 @@ class CityMap:
         for x in distances(grid):
             u, v = self._pixel(x, grid.upper[1])
             draw_text(draw, (u - self._text / 2, v), f"{x:.0f} m", self._text, ink, "rm", halo)
+        ten = abs(self._pixel(0.0, 10.0)[0] - self._pixel(0.0, 0.0)[0])
+        step = 10.0 if text_width("20 m right", self._text) + 0.5 * self._text <= ten else 20.0
         for y in (-20.0, -10.0, 10.0, 20.0):
             u, v = self._pixel(grid.origin[0], y)
-            if grid.origin[1] < y < grid.upper[1]:
+            if grid.origin[1] < y < grid.upper[1] and y % step == 0:
                 side = "left" if y > 0 else "right"
                 draw_text(draw, (u, v + self._text), f"{abs(y):.0f} m {side}", self._text, ink, "mm", halo)
         return np.asarray(canvas)

@@ -213,3 +213,14 @@ def test_a_legend_shrinks_then_drops_its_numbers_then_counts_what_is_left():
     few, _ = fitting_swatches(entries, 300, 40, 16)
     assert len(few) < 40
     assert few[-1][0] == f"and {40 - len(few) + 1} more"
+
+
+@pytest.mark.parametrize("width", range(60, 700, 40))
+@pytest.mark.parametrize("height", [14, 30, 45, 60, 90])
+def test_a_legend_counts_only_what_it_leaves_out(width, height):
+    entries = [(f"class {'m' * (i % 9)}", "12,345", (i, i, i)) for i in range(18)]
+    shown, _ = fitting_swatches(entries, width, height, 17)
+    if len(shown) < 18:
+        assert shown[-1][0] == f"and {18 - (len(shown) - 1)} more"
+    else:
+        assert [name for name, _, _ in shown] == [name for name, _, _ in entries]
