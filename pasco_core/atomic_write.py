@@ -39,6 +39,16 @@ def atomic_write(target: str | os.PathLike[str]) -> Iterator[Path]:
     _sync_folder(target.parent)
 
 
+def write_text_whole(target: str | os.PathLike[str], text: str) -> None:
+    """``text`` as UTF-8, whole or not at all.
+
+    Raises:
+        OSError: the folder is missing, not writable or full.
+    """
+    with atomic_write(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def _temporary_name(target: Path) -> str:
     """Hidden, like no other, and within the 255 bytes that file systems allow, however many a character takes."""
     stem = os.fsencode(target.stem)[:_STEM_BYTES].decode("utf-8", "ignore")

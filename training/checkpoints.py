@@ -13,7 +13,7 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import atomic_write, write_text_whole
 from pasco_core.checkpoints import CheckpointHeader, save_checkpoint
 from pasco_core.errors import CheckpointError, ConfigError
 from training.config import Experiment
@@ -136,8 +136,7 @@ class Checkpoints(pl.Callback):
     def _export(self, weights: Mapping[str, Tensor], figures: dict[str, float], trainer: pl.Trainer) -> None:
         export(self._folder / BEST, weights, self._experiment, trainer.global_step)
         summary = {"step": trainer.global_step, "epoch": trainer.current_epoch, "figures": figures}
-        with atomic_write(self._folder / BEST_FIGURES) as temporary:
-            temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        write_text_whole(self._folder / BEST_FIGURES, json.dumps(summary, indent=1) + "\n")
 
 
 def export(path: Path, weights: Mapping[str, Tensor], experiment: Experiment, step: int) -> None:

@@ -1,4 +1,4 @@
-"""Trains the dense U-Net that PaSCo is compared with: same items, same completion losses, same optimiser, no masks."""
+"""Trains the dense U-Net that PaSCo is compared with: same items, completion losses and schedule, no masks."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def train_dense(
     experiment: Experiment, dataset: Dataset, steps: int, widths: tuple[int, int, int, int] = WIDTHS
 ) -> DenseUNet:
     """A dense U-Net trained on the CPU by a recipe of PaSCo, in evaluation mode with the moving average's weights.
+
+    The optimiser is AdamW with the recipe's learning rate, schedule and weight decay. Here it decays every weight, also
+    biases and norms, which PaSCo's training leaves out.
 
     Args:
         experiment: data, augmentation, optimiser, schedule, completion losses, moving average and seed are its.

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.errors import ConfigError, DataError, PascoError
 from training.checkpoints import BEST, BEST_FIGURES, FINAL, LAST, Checkpoints, SafeCheckpointIO, check_resume
@@ -121,7 +121,7 @@ def fit(
     trainer = make_trainer(experiment, out, machine, average, checkpoints)
     module = PaSCoTraining(experiment, out, total_steps(experiment, len(data.train_frames), trainer.world_size))
     if trainer.is_global_zero:
-        _write(out / "experiment.yaml", dump(experiment))
+        write_text_whole(out / "experiment.yaml", dump(experiment))
     with warnings.catch_warnings():
         for text in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", text)
@@ -229,11 +229,6 @@ def _loggers(experiment: Experiment, out: Path) -> list[Logger]:
                 "Expected TensorBoard to be installed for log.tensorboard; run `pip install tensorboard`"
             ) from error
     return loggers
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def as_json(result: Trained) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.cli.text import as_json
 from pasco_core.errors import PascoError
 
@@ -67,8 +67,7 @@ def _write_report(
     from pasco_core.evaluation.report import make_report
 
     pictures, remark = _pictures(args, found, plan, run, device)
-    with atomic_write(path) as temporary:
-        temporary.write_text(make_report(found, pictures, remark), encoding="utf-8")
+    write_text_whole(path, make_report(found, pictures, remark))
 
 
 def _pictures(

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from pasco_core.atomic_write import atomic_write, write_text_whole
 from pasco_core.cli.text import as_json
 from pasco_core.errors import ConfigError
 
@@ -81,7 +82,7 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     save_prediction(files["scene"], scene)
     if "picture" in files:
         _draw(files["picture"], args, cloud, scene)
-    _write_text(files["summary"], as_json(values) + "\n")
+    write_text_whole(files["summary"], as_json(values) + "\n")
     print(as_json(values) if args.json else as_text(values))
     return 0
 
@@ -199,16 +200,8 @@ def _remarks(args: argparse.Namespace, predictor: Predictor) -> list[str]:
 
 
 def _draw(path: Path, args: argparse.Namespace, cloud: PointCloud, scene: ScenePrediction) -> None:
-    from pasco_core.atomic_write import atomic_write
     from pasco_core.viz import save_scene_picture
 
     weights = args.checkpoint.name if args.checkpoint else "no checkpoint" if args.untrained else "shipped network"
     with atomic_write(path) as temporary:
         save_scene_picture(temporary, cloud.points, scene, title=f"{args.scan.name} · {weights}", notes=cloud.notes)
-
-
-def _write_text(path: Path, text: str) -> None:
-    from pasco_core.atomic_write import atomic_write
-
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

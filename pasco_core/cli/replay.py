@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.cli.jobs import check_jobs, check_output_folder, with_progress
 from pasco_core.cli.text import as_json
 from pasco_core.errors import ConfigError
@@ -135,7 +136,6 @@ def _intention(work: ReplayRun) -> str:
 
 
 def _results(args: argparse.Namespace, work: ReplayRun) -> int:
-    from pasco_core.atomic_write import atomic_write
     from pasco_core.data.bags import open_bag
     from pasco_core.replay.report import make_report, tables_of
     from pasco_core.replay.summary import REPORT_FILE, summary_of
@@ -143,8 +143,7 @@ def _results(args: argparse.Namespace, work: ReplayRun) -> int:
     with open_bag(work.plan.bag) as reader:
         summary = summary_of(work, reader)
     paths = summary.write(work.out)
-    with atomic_write(work.out / REPORT_FILE) as temporary:
-        temporary.write_text(make_report(summary), encoding="utf-8")
+    write_text_whole(work.out / REPORT_FILE, make_report(summary))
     if args.json:
         print(as_json({**summary.values(), "timings": summary.timings()}))
         return 0
@@ -159,7 +158,6 @@ def _results(args: argparse.Namespace, work: ReplayRun) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from pasco_core.atomic_write import atomic_write
     from pasco_core.replay.compare import Comparison, Side, comparison_page
 
     if len(args.bag) != 3:
@@ -171,8 +169,7 @@ def _compare(args: argparse.Namespace) -> int:
     out = args.out or b
     out.mkdir(parents=True, exist_ok=True)
     path = out / "comparison.html"
-    with atomic_write(path) as temporary:
-        temporary.write_text(comparison_page(comparison, args.worst), encoding="utf-8")
+    write_text_whole(path, comparison_page(comparison, args.worst))
     if args.json:
         print(as_json(comparison.values()))
         return 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]], indent: int = 2) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns as wide as needed; numbers and percentages to the right, text to the left.
 
     >>> print(table(["class", "voxels"], [["road", 12], ["car", 7]]))
@@ -23,7 +23,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], indent: int =
         "  ".join(f"{cell:>{w}}" if r else f"{cell:<{w}}" for cell, w, r in zip(row, widths, right, strict=True))
         for row in cells
     )
-    return "\n".join(" " * indent + line.rstrip() for line in lines)
+    return "\n".join("  " + line.rstrip() for line in lines)
 
 
 def _is_number(value: object) -> bool:

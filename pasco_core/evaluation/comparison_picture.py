@@ -44,7 +44,7 @@ def compare_pictures(scene: ScenePrediction, truth: VoxelTruth, words: Words | N
     """Two rows of three views from behind the car, with a legend: (H, W, 3) uint8.
 
     Above: classes of the truth, of the prediction, and the errors. Below: instances of the truth, of the prediction,
-    and the uncertainty. The prediction is shown where the truth is known, because only that counts.
+    and the uncertainty of the prediction. The prediction is shown where the truth is known, because only that counts.
     """
     words = words or Words()
     camera = chase_camera(WIDTH, HEIGHT)
@@ -62,7 +62,8 @@ def compare_pictures(scene: ScenePrediction, truth: VoxelTruth, words: Words | N
         (words.errors, _error_view(errors, scene.grid, camera, day)),
         (f"{words.truth}: instances", truth_view.picture(_instances(right, right.semantics), day)),
         (f"{words.prediction}: instances", view.picture(_instances(scene, predicted), day)),
-        ("uncertainty (yellow: unsure)", view.picture(scale_colours(scene.voxel_uncertainty), day, shading=0.45)),
+        (f"{words.prediction}: uncertainty (yellow: unsure)",
+         view.picture(scale_colours(scene.voxel_uncertainty), day, shading=0.45)),
     ]
     panels = [(title, draw_marks(picture, scene.grid, camera)) for title, picture in pictures]
     present = np.union1d(np.unique(predicted), np.unique(right.semantics))

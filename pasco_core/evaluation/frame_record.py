@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.frame import UNKNOWN, Frame, VoxelTruth
 from pasco_core.errors import DataError
 from pasco_core.evaluation.condition import CLEAN, Condition
@@ -56,8 +56,7 @@ class FrameRecord:
             "device": self.device, "first": self.first, "seconds": self.seconds, "peak_bytes": self.peak_bytes,
             "notes": list(self.notes), "scores": self.scores, "metrics": self.metrics,
         }
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(values, separators=(",", ":")) + "\n", encoding="utf-8")
+        write_text_whole(path, json.dumps(values, separators=(",", ":")) + "\n")
         return path
 
     @classmethod

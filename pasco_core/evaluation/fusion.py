@@ -14,7 +14,7 @@ from pasco_core.data.datasets.semantic_kitti import SemanticKitti
 from pasco_core.data.frame import UNKNOWN, Frame, VoxelTruth
 from pasco_core.data.simulation.drive import FRAME_RATE, SimulatedDrive
 from pasco_core.errors import ConfigError, DataError
-from pasco_core.fusion import FusionConfig, Observation, SceneFusion
+from pasco_core.fusion import Observation, SceneFusion
 from pasco_core.metrics.completion import CompletionMetrics
 from pasco_core.metrics.identity import IdentityMetrics
 from pasco_core.prediction import ScenePrediction
@@ -72,17 +72,11 @@ class FusionEvaluation:
 
     Args:
         predict: points -> scene.
-        config: of the fusion.
         clock: seconds, for the time that fusing takes.
     """
 
-    def __init__(
-        self,
-        predict: Callable[[np.ndarray], ScenePrediction],
-        clock: Callable[[], float],
-        config: FusionConfig | None = None,
-    ):
-        self._predict, self._clock, self._config = predict, clock, config
+    def __init__(self, predict: Callable[[np.ndarray], ScenePrediction], clock: Callable[[], float]) -> None:
+        self._predict, self._clock = predict, clock
         self._fusion: SceneFusion | None = None
         self._single: CompletionMetrics | None = None
         self._fused: CompletionMetrics | None = None
@@ -94,7 +88,7 @@ class FusionEvaluation:
         """One frame."""
         scene = self._predict(frame.points)
         if self._fusion is None or self._single is None or self._fused is None:
-            self._fusion = SceneFusion(scene.labels, self._config)
+            self._fusion = SceneFusion(scene.labels)
             self._single, self._fused = (CompletionMetrics(scene.labels.class_names) for _ in range(2))
         started = self._clock()
         fused = self._fusion.add_and_see(Observation.of_scene(scene), frame.pose, frame.time)

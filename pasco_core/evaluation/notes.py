@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 _NUMBER = re.compile(r"\d+")
 _SHARE = re.compile(r"\d+ of \d+ ")
+_MOST_LINES = 8
 
 
 def merged_notes(notes: Iterable[str]) -> dict[str, int]:
@@ -36,9 +37,9 @@ def _together(pattern: str, notes: list[str]) -> str:
     return parts[0] + "".join(text + part for text, part in zip(texts, parts[1:], strict=True))
 
 
-def note_lines(notes: dict[str, int], n_records: int, most: int = 8) -> Iterable[str]:
+def note_lines(notes: dict[str, int], n_records: int) -> Iterable[str]:
     """Notes as sentences: those of every frame as they are, others with their number of frames."""
     lines = [note if count == n_records else f"{note} ({count} of {n_records} frames)" for note, count in notes.items()]
-    yield from lines[:most]
-    if len(lines) > most:
-        yield f"… and {len(lines) - most} more kinds of notes"
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        yield f"… and {len(lines) - _MOST_LINES} more kinds of notes"

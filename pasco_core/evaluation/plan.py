@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pasco_core import __version__
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.frame import Frame
 from pasco_core.errors import ConfigError, DataError
@@ -113,8 +113,7 @@ class RunFile:
             "conditions": [str(condition) for condition in self.conditions],
             "frames": [str(frame) for frame in self.frames],
         }
-        with atomic_write(out / RUN_FILE) as temporary:
-            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        write_text_whole(out / RUN_FILE, json.dumps(values, indent=1) + "\n")
 
     @classmethod
     def read(cls, out: Path) -> RunFile:

@@ -10,23 +10,24 @@ import numpy as np
 
 from pasco_core.evaluation.svg import FAINT, GRID, INK, MAIN, SECOND, svg_line, svg_picture, svg_text
 
+_DIAGRAM, _BARS_WIDTH, _CELL = 300, 560, 27  # pixels
 
-def reliability_diagram(title: str, bins: Mapping[str, Sequence[float]], remark: str = "", size: int = 300) -> str:
+
+def reliability_diagram(title: str, bins: Mapping[str, Sequence[float]], remark: str = "") -> str:
     """Accuracy over confidence, with the ideal as a diagonal and the number of predictions per bin below.
 
     Args:
         title: of the diagram.
         bins: ``counts``, ``confidences`` and ``accuracies`` of equal bins on [0, 1] and one more for exactly 1.
         remark: below the title, such as the error.
-        size: of the picture.
     """
-    left, top, width, height, share_height = 44, 44, size - 60, size - 60, 46
+    left, top, width, height, share_height = 44, 44, _DIAGRAM - 60, _DIAGRAM - 60, 46
     counts = np.asarray(bins["counts"], np.float64)
     used = [i for i in range(len(counts)) if counts[i] > 0]
     n_bins = len(counts) - 1
     parts = [
         svg_text(left, 18, title, weight=600), svg_text(left, 35, remark, fill=FAINT, size=12),
-        *_frame(left, top, width, height, "confidence", "accuracy", size),
+        *_frame(left, top, width, height, "confidence", "accuracy"),
         f'<line x1="{left}" y1="{top + height}" x2="{left + width}" y2="{top}" stroke="{FAINT}" '
         'stroke-dasharray="4 4"/>',
     ]
@@ -47,7 +48,7 @@ def reliability_diagram(title: str, bins: Mapping[str, Sequence[float]], remark:
     parts += _shares(counts, used, left, top + height + 42, width, share_height, n_bins)
     if not used:
         parts.append(svg_text(left + width / 2, top + height / 2, "no predictions", fill=FAINT, anchor="middle"))
-    return svg_picture(size, size + share_height + 50, parts, title)
+    return svg_picture(_DIAGRAM, _DIAGRAM + share_height + 50, parts, title)
 
 
 def _bin_place(i: int, n_bins: int, left: float, width: float) -> tuple[float, float]:
@@ -75,7 +76,7 @@ def _shares(
 
 
 def class_bars(
-    names: Sequence[str], colours: np.ndarray, series: Sequence[tuple[str, Sequence[float | None]]], width: int = 560
+    names: Sequence[str], colours: np.ndarray, series: Sequence[tuple[str, Sequence[float | None]]]
 ) -> str:
     """Horizontal bars, 0 to 100, one group per class and one bar per series.
 
@@ -83,11 +84,10 @@ def class_bars(
         names: of the classes.
         colours: (classes, 3) uint8 RGB.
         series: name and values in percent; None: not defined.
-        width: of the picture.
     """
     bar, gap, left, top = 12, 8, 110, 30
     group = bar * len(series) + gap
-    scale = (width - left - 70) / 100
+    scale = (_BARS_WIDTH - left - 70) / 100
     bottom = top + group * len(names)
     parts = []
     for tick in range(0, 101, 20):
@@ -108,31 +108,30 @@ def class_bars(
                 f"<title>{escape(f'{name}: {title} {shown}')}</title></rect>"
                 + svg_text(left + drawn * scale + 5, y + i * bar + 8, f"{title} {shown}", size=9, fill=FAINT)
             )
-    return svg_picture(width, bottom + 8, parts, "per class")
+    return svg_picture(_BARS_WIDTH, bottom + 8, parts, "per class")
 
 
-def confusion_map(names: Sequence[str], confusion: np.ndarray, cell: int = 27) -> str:
+def confusion_map(names: Sequence[str], confusion: np.ndarray) -> str:
     """Heat map of a confusion matrix: rows are the truth and sum to 100 %, columns the prediction.
 
     Args:
         names: of the classes.
         confusion: (classes, classes) counts.
-        cell: edge of a cell in pixels.
     """
     left, top = 120, 96
     total = confusion.sum(axis=1, keepdims=True)
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
-    size = cell * len(names)
+    size = _CELL * len(names)
     parts = []
     for i, truth in enumerate(names):
-        y = top + i * cell
-        parts.append(svg_text(left - 6, y + cell / 2 + 4, truth, anchor="end", size=11))
-        x = left + i * cell + cell / 2 + 4
+        y = top + i * _CELL
+        parts.append(svg_text(left - 6, y + _CELL / 2 + 4, truth, anchor="end", size=11))
+        x = left + i * _CELL + _CELL / 2 + 4
         parts.append(
             f'<text x="{x:.1f}" y="{top - 6}" font-size="11" fill="{INK}" '
             f'transform="rotate(-60 {x:.1f} {top - 6})">{escape(truth)}</text>'
         )
-        parts += [_cell(names, confusion, share, i, j, left, top, cell) for j in range(len(names))]
+        parts += [_cell(names, confusion, share, i, j, left, top) for j in range(len(names))]
     parts.append(
         f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{GRID}"/>'
     )
@@ -140,24 +139,24 @@ def confusion_map(names: Sequence[str], confusion: np.ndarray, cell: int = 27) -
 
 
 def _cell(
-    names: Sequence[str], confusion: np.ndarray, share: np.ndarray, i: int, j: int, left: int, top: int, cell: int
+    names: Sequence[str], confusion: np.ndarray, share: np.ndarray, i: int, j: int, left: int, top: int
 ) -> str:
     value, count = float(share[i, j]), int(confusion[i, j])
-    x, y = left + j * cell, top + i * cell
+    x, y = left + j * _CELL, top + i * _CELL
     label = f"truth {names[i]}, predicted {names[j]}: {100 * value:.2f} % ({count:,} voxels)"
     colour = MAIN if i == j else SECOND
     # A square root, because most of what goes wrong is a few per cent of a class.
     text = f"{100 * value:.0f}" if value >= 0.005 else ""
     ink = "var(--page)" if value > 0.45 else INK
     return (
-        f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{colour}" '
+        f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" fill="{colour}" '
         f'fill-opacity="{math.sqrt(value):.3f}" stroke="{GRID}" stroke-width=".5">'
         f"<title>{escape(label)}</title></rect>"
-        + (svg_text(x + cell / 2, y + cell / 2 + 4, text, fill=ink, size=10, anchor="middle") if text else "")
+        + (svg_text(x + _CELL / 2, y + _CELL / 2 + 4, text, fill=ink, size=10, anchor="middle") if text else "")
     )
 
 
-def _frame(left: float, top: float, width: float, height: float, below: str, beside: str, size: int) -> list[str]:
+def _frame(left: float, top: float, width: float, height: float, below: str, beside: str) -> list[str]:
     """Axes from 0 to 1 with ticks."""
     parts = []
     for i in range(6):

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.errors import DataError
 from pasco_core.evaluation.condition import CLEAN, Condition
 from pasco_core.evaluation.notes import note_lines
@@ -133,8 +133,7 @@ class Results:
         """Write both files into ``out`` and return their paths."""
         paths = []
         for name, values in ((METRICS_FILE, self.metrics()), (TIMINGS_FILE, self.timings())):
-            with atomic_write(out / name) as temporary:
-                temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            write_text_whole(out / name, json.dumps(values, indent=1, allow_nan=False) + "\n")
             paths.append(out / name)
         return paths
 

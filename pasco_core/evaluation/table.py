@@ -30,7 +30,7 @@ class Table:
         """Which columns hold numbers alone."""
         return [bool(self.rows) and all(is_number(row[i]) for row in self.rows) for i in range(len(self.header))]
 
-    def as_text(self, indent: int = 2) -> str:
+    def as_text(self) -> str:
         """Title, columns as wide as needed, and note."""
         cells = [list(self.header), *([cell_text(value) for value in row] for row in self.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
@@ -40,7 +40,7 @@ class Table:
             for row in cells
         ]
         note = [f"({self.note})"] if self.note else []
-        return "\n".join([self.title, *(" " * indent + line for line in [*lines, *note])])
+        return "\n".join([self.title, *("  " + line for line in [*lines, *note])])
 
 
 @dataclass(frozen=True)

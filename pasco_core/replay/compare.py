@@ -140,14 +140,16 @@ class Comparison:
         return Table("Seconds, median", ("", "A", "B", "difference"), tuple(rows))
 
     def _worst(self) -> Table:
-        rows = []
+        scored, rows = self._scored(), []
         for stamp in self.worst(10):
             one, other = self.a.clouds[stamp], self.b.clouds[stamp]
-            rows.append((one.number, f"{stamp / 1e9:.3f}", one.occupied_voxels, other.occupied_voxels,
-                         Number(one.scores.get("miou"), 3), Number(other.scores.get("miou"), 3)))
-        header = ("cloud", "stamp", "voxels A", "voxels B", "mIoU A", "mIoU B")
-        title = "Worst regressions" if self._scored() else "Largest changes of occupied voxels"
-        return Table(title, header, tuple(rows))
+            voxels = one.occupied_voxels, other.occupied_voxels
+            change = (_number_row("", one.scores.get("miou"), other.scores.get("miou"), 5)[1:] if scored
+                      else (voxels[1] - voxels[0],))
+            rows.append((one.number, f"{stamp / 1e9:.3f}", *voxels, *change))
+        title = "Worst regressions" if scored else "Largest changes of occupied voxels"
+        compared = ("mIoU A", "mIoU B", "difference") if scored else ("difference",)
+        return Table(title, ("cloud", "stamp", "voxels A", "voxels B", *compared), tuple(rows))
 
 
 def comparison_page(comparison: Comparison, count: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pasco_core import __version__, shipped
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.checkpoints.checkpoint_file import file_sha256
 from pasco_core.data.frame import Frame
 from pasco_core.errors import CheckpointError, ConfigError, DataError
@@ -153,8 +153,7 @@ def claim(out: Path, plan: ReplayPlan) -> bool:
         got = sorted(p.name for p in out.iterdir())[0]
         raise ConfigError(f"Expected --out to be a new folder, or one begun by this command, got {out} with {got}")
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(here, indent=1) + "\n", encoding="utf-8")
+    write_text_whole(path, json.dumps(here, indent=1) + "\n")
     return False
 
 

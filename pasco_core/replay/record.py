@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.errors import DataError
 from pasco_core.prediction import ScenePrediction
 from pasco_core.prediction_file import segment_values
@@ -85,8 +85,7 @@ class CloudRecord:
         path = record_path(out, self.number)
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {**self.result(), "seconds": dict(self.seconds), "first": self.first}
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(values, separators=(",", ":")) + "\n", encoding="utf-8")
+        write_text_whole(path, json.dumps(values, separators=(",", ":")) + "\n")
 
     @classmethod
     def read(cls, out: Path, number: int) -> CloudRecord:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.bags import BagReader
 from pasco_core.data.bags.sequence_messages import GRID_TYPE, TRUTH_TOPIC
 from pasco_core.data.scan_statistics import TRAINING_SENSORS, differences
@@ -151,8 +151,7 @@ class ReplaySummary:
             RESULTS_FILE: "".join(lines),
         }
         for name, text in texts.items():
-            with atomic_write(out / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_text_whole(out / name, text)
         return [out / name for name in texts]
 
 

@@ -9,6 +9,7 @@ from html import escape
 from pasco_core.evaluation.svg import FAINT, GRID, MAIN, SECOND, svg_line, svg_picture, svg_text
 from pasco_core.stream.outcomes import Outcome
 
+_WIDTH, _HEIGHT = 1180, 220
 _MOST_COLUMNS = 600
 _AMBER = "#e0a800"
 COLOURS: Mapping[Outcome, str] = {Outcome.PUBLISHED: MAIN, Outcome.EMPTY: FAINT, Outcome.DROPPED_OVERLOAD: _AMBER,
@@ -36,17 +37,17 @@ class Moment:
     text: str = ""
 
 
-def timeline(moments: Sequence[Moment], title: str, width: int = 1180, height: int = 220) -> str:
+def timeline(moments: Sequence[Moment], title: str) -> str:
     """The picture; of many clouds in one column the slowest stands for all, and failures go first."""
-    left, top, floor = 46, 30, height - 30
-    scale = _Scale(moments, left, width - 12, top, floor)
-    parts = [svg_text(left, 18, title, weight=600), svg_line(left, floor, width - 12, floor)]
+    left, right, top, floor = 46, _WIDTH - 12, 30, _HEIGHT - 30
+    scale = _Scale(moments, left, right, top, floor)
+    parts = [svg_text(left, 18, title, weight=600), svg_line(left, floor, right, floor)]
     for tick in range(1, 5):
         y = floor - (floor - top) * tick / 4
-        parts += [svg_line(left, y, width - 12, y, GRID),
+        parts += [svg_line(left, y, right, y, GRID),
                   svg_text(left - 6, y + 4, f"{scale.most * tick / 4:.2g} s", size=11, fill=FAINT, anchor="end")]
-    parts.append(svg_text(left, height - 8, "0 s", size=11, fill=FAINT))
-    parts.append(svg_text(width - 12, height - 8, f"{scale.last:.1f} s", size=11, fill=FAINT, anchor="end"))
+    parts.append(svg_text(left, _HEIGHT - 8, "0 s", size=11, fill=FAINT))
+    parts.append(svg_text(right, _HEIGHT - 8, f"{scale.last:.1f} s", size=11, fill=FAINT, anchor="end"))
     columns: dict[int, Moment] = {}
     for moment in moments:
         place = scale.column(moment.time)
@@ -56,8 +57,8 @@ def timeline(moments: Sequence[Moment], title: str, width: int = 1180, height: i
     if scored:
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in scored)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{SECOND}" stroke-width="1.5"/>')
-        parts.append(svg_text(width - 12, 18, "line: mIoU of the cloud, 0 to 1", size=11, fill=SECOND, anchor="end"))
-    return svg_picture(width, height, parts, title)
+        parts.append(svg_text(right, 18, "line: mIoU of the cloud, 0 to 1", size=11, fill=SECOND, anchor="end"))
+    return svg_picture(_WIDTH, _HEIGHT, parts, title)
 
 
 def _weight(moment: Moment) -> tuple[bool, float]:

@@ -80,17 +80,18 @@ def read_parameter_file(path: Path, node: str, kind: type[SettingsGroup] = NodeC
     return values
 
 
-def node_meant(path: Path, name: str = NODE_NAME) -> str:
-    """Fully qualified name of the node of that name that a file speaks to, in whatever namespace it is.
+def node_meant(path: Path) -> str:
+    """Fully qualified name of the ``NODE_NAME`` node that a file speaks to, in whatever namespace it is.
 
     Raises:
         ConfigError: the file cannot be read, or speaks to several of them.
     """
     patterns = {pattern for pattern, _ in _sections(read_yaml(path))}
-    named = {pattern for pattern in patterns if pattern.endswith(f"/{name}") and "*" not in pattern}
+    named = {pattern for pattern in patterns if pattern.endswith(f"/{NODE_NAME}") and "*" not in pattern}
     if len(named) > 1:
-        raise ConfigError(f"Expected {path} to have one section for a node '{name}', got {', '.join(sorted(named))}")
-    return named.pop() if named else f"/{name}"
+        got = ", ".join(sorted(named))
+        raise ConfigError(f"Expected {path} to have one section for a node '{NODE_NAME}', got {got}")
+    return named.pop() if named else f"/{NODE_NAME}"
 
 
 def check_name(name: str, source: str, kind: type[SettingsGroup] = NodeConfig) -> None:

@@ -43,14 +43,13 @@ def visible_voxels(scene: ScenePrediction, image: PosedImage) -> VoxelHits:
     return cast_voxels(occupied, scene.grid, ImageEye(image))
 
 
-def draw_overlay(scene: ScenePrediction, image: PosedImage, hits: VoxelHits, opacity: float = _OPACITY) -> np.ndarray:
+def draw_overlay(scene: ScenePrediction, image: PosedImage, hits: VoxelHits) -> np.ndarray:
     """The picture, tinted with the classes of what it shows, and a line around every instance.
 
     Args:
         scene: the prediction.
         image: the picture.
         hits: what ``visible_voxels`` returned for them.
-        opacity: of the tint, 0 to 1.
 
     Returns:
         (height, width, 3) uint8.
@@ -58,7 +57,7 @@ def draw_overlay(scene: ScenePrediction, image: PosedImage, hits: VoxelHits, opa
     seen = hits.voxel >= 0
     flat = np.where(seen, hits.voxel, 0)
     colours = scene.labels.colours[np.where(seen, scene.semantics.reshape(-1)[flat], 0)].astype(np.float32)
-    weight = np.where(seen, np.float32(opacity), np.float32(0.0))
+    weight = np.where(seen, np.float32(_OPACITY), np.float32(0.0))
     things = np.array([0, *(segment.id for segment in scene.segments if segment.is_thing)])
     number = np.where(seen, scene.panoptic.reshape(-1)[flat], 0)
     number = ndimage.grey_closing(np.where(np.isin(number, things), number, 0), _HOLE)

@@ -101,11 +101,6 @@ class DegradationLadder:
         """Name of the level to compute with."""
         return self._levels[self._index]
 
-    @property
-    def degraded(self) -> bool:
-        """Whether that is less than full effort."""
-        return self._index > 0
-
     def follow(self, mode: str) -> Step | None:
         """Obey the parameter ``degradation``: "off" and the name of a level set the level, "auto" leaves it.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pasco_core import __version__
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import atomic_write, write_text_whole
 from pasco_core.prediction import ScenePrediction
 from pasco_core.prediction_file import save_prediction
 from pasco_core.settings.node_config import NodeConfig
@@ -59,8 +59,7 @@ def write_dump(folder: Path, frame: ComputedFrame) -> Path:
         "stamp": {"sec": stamp.sec, "nanosec": stamp.nanosec}, "notes": list(frame.scene.notes),
         "report": _finite(asdict(frame.report)), "parameters": asdict(frame.config),
     }
-    with atomic_write(place / "frame.json") as temporary:
-        temporary.write_text(json.dumps(facts, indent=2, default=str) + "\n", encoding="utf-8")
+    write_text_whole(place / "frame.json", json.dumps(facts, indent=2, default=str) + "\n")
     return place
 
 

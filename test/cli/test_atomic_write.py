@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import atomic_write, write_text_whole
 
 
 @pytest.mark.parametrize("name", ["scene.npz", "\N{GRINNING FACE}" * 60 + ".npz", "\u00fc" * 125 + ".npz", "a" * 255,
@@ -24,3 +24,13 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_bytes(b"ha")
         raise KeyboardInterrupt
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_text_replaces_a_file_as_utf_8_or_not_at_all(tmp_path):
+    path = tmp_path / "report.html"
+    write_text_whole(path, "old\n")
+    write_text_whole(path, "4×4 → “ü”\n")
+    assert path.read_bytes() == "4×4 → “ü”\n".encode()
+    with pytest.raises(UnicodeEncodeError):
+        write_text_whole(path, "half a pair: \ud800")
+    assert path.read_bytes() == "4×4 → “ü”\n".encode() and list(tmp_path.iterdir()) == [path]

@@ -147,7 +147,7 @@ def test_the_height_of_a_reliability_bar_is_the_accuracy():
     counts[7], values[7] = 10, 0.25
     confidences = list(values)
     confidences[7] = 0.5
-    drawing = reliability_diagram("one", {"counts": counts, "confidences": confidences, "accuracies": values}, size=300)
+    drawing = reliability_diagram("one", {"counts": counts, "confidences": confidences, "accuracies": values})
     bar = ElementTree.fromstring(drawing).find("g/rect")
     assert float(bar.get("height")) == pytest.approx(0.25 * 240)
     assert float(bar.get("y")) == pytest.approx(44 + 0.75 * 240)

@@ -1,4 +1,4 @@
-"""A model of a few hundred voxels, and bags with clouds, transforms and truth, written with rosbags' own writer."""
+"""A model of a few hundred voxels, bags for it written with rosbags' own writer, and replays of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from bag_messages import CLOUD, START, STORE, cloud, header, write_messages
 
+from pasco_core.data.bags import open_bag
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.errors import CheckpointError
 from pasco_core.geometry import VoxelGrid
 from pasco_core.prediction import ScenePrediction, Segment
+from pasco_core.replay import ReplayPlan, begin, replay
+from pasco_core.replay.outputs import topic_of
+from pasco_core.replay.summary import ReplaySummary, summary_of
 from pasco_core.stream.model import Model
 
 GRID = VoxelGrid((0.0, -1.6, -2.0), 0.2, (32, 16, 16))
@@ -126,6 +130,23 @@ def with_truth(n: int = 4) -> list[tuple[str, str, int, Any]]:
         truth = truth_message(entry[2], scene_of(points_of(number)))
         messages += [entry, ("/truth/voxels", GRID_TYPE, entry[2], truth)]
     return messages
+
+
+def done(plan: ReplayPlan, out: Path, jobs: int = 1) -> ReplaySummary:
+    """The plan carried out, or taken up again, in the folder ``out``."""
+    run = begin(plan, out)
+    for _ in replay(run, jobs):
+        pass
+    with open_bag(plan.bag) as reader:
+        summary = summary_of(run, reader)
+    summary.write(out)
+    return summary
+
+
+def messages_of(out: Path, topic: str) -> list[Any]:
+    """What a replay in the folder ``out`` wrote to one of the node's topics, in order."""
+    with open_bag(out / "bag") as reader:
+        return [message for _, _, message in reader.messages([topic_of(topic)])]
 
 
 ODOMETRY, IMAGE = "nav_msgs/msg/Odometry", "sensor_msgs/msg/Image"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import replay_stand_in as stand_in
-from replay_stand_in import CLOUD, IMAGE, INFO, ODOMETRY, PERIOD, START, TF, TOPIC
-from test_replay_sensors import MS, colour_of, done, moving_car, plan_of
+from replay_stand_in import CLOUD, IMAGE, INFO, ODOMETRY, PERIOD, START, TF, TOPIC, done
+from test_replay_sensors import MS, colour_of, moving_car, plan_of
 
 from pasco_core.data.bags import open_bag
 from pasco_core.data.bags.message_classes import message_classes

@@ -78,8 +78,33 @@ def test_two_replays_are_compared_with_differences_and_pictures(bag, tmp_path, c
     assert "Setting min_range is 0.1 in A, 0.2 in B" in values["remarks"]
     miou = next(row for row in values["tables"]["Accuracy and calibration"] if row[""] == "iou")
     assert miou["A"] == 1.0 and miou["difference"] < -0.1
-    assert len(values["tables"]["Worst regressions"]) == 4
+    worst = values["tables"]["Worst regressions"]
+    assert len(worst) == 4 and all(row["difference"] == row["mIoU B"] - row["mIoU A"] < 0 for row in worst)
     assert (tmp_path / "b" / "comparison.html").read_text().count("<img") == 1
+
+
+def test_a_regression_too_small_for_three_digits_is_shown_as_one(bag, tmp_path, capsys):
+    for name in "ab":
+        assert main(["replay", str(bag), "--out", str(tmp_path / name)]) == 0
+    path = tmp_path / "b" / "results.jsonl"
+    first, *rest = map(json.loads, path.read_text().splitlines())
+    first["scores"]["miou"] -= 2e-5
+    path.write_text("".join(json.dumps(line) + "\n" for line in ({**first, "prediction": "another"}, *rest)))
+    capsys.readouterr()
+    assert main(["replay", "compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert re.search(r"difference\n +0 .* -0\.00002\n", capsys.readouterr().out)
+
+
+def test_without_truth_the_change_of_occupied_voxels_is_shown(tmp_path, capsys, monkeypatch):
+    drive = str(stand_in.write(tmp_path / "drive", stand_in.drive(2)))
+    assert main(["replay", drive, "--out", str(tmp_path / "a")]) == 0
+    use(monkeypatch, stand_in.load_other)
+    assert main(["replay", drive, "--out", str(tmp_path / "b")]) == 0
+    capsys.readouterr()
+    assert main(["replay", "compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["tables"]["Largest changes of occupied voxels"]
+    assert len(rows) == 2 and "mIoU A" not in rows[0]
+    assert all(row["difference"] == row["voxels B"] - row["voxels A"] < 0 for row in rows)
 
 
 def test_a_replay_compared_with_itself_shows_no_difference(bag, tmp_path, capsys):

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import replay_stand_in as stand_in
+from replay_stand_in import done, messages_of
 
 from pasco_core.data.bags import open_bag
 from pasco_core.errors import CheckpointError, ConfigError
@@ -27,21 +28,6 @@ def bag(tmp_path):
 
 def plan_of(bag, count=6, **options):
     return ReplayPlan(bag, stand_in.TOPIC, count, **{"loader": stand_in.load, **options})
-
-
-def done(plan, out, jobs=1):
-    run = begin(plan, out)
-    for _ in replay(run, jobs):
-        pass
-    with open_bag(plan.bag) as reader:
-        summary = summary_of(run, reader)
-    summary.write(out)
-    return summary
-
-
-def messages_of(out, topic):
-    with open_bag(out / "bag") as reader:
-        return [message for _, _, message in reader.messages([f"{replay_outputs.NODE}/{topic}"])]
 
 
 def test_every_cloud_leads_to_the_messages_of_the_node(bag, tmp_path):

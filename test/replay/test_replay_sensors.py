@@ -7,17 +7,15 @@ import json
 import numpy as np
 import pytest
 import replay_stand_in as stand_in
-from replay_stand_in import CLOUD, IMAGE, INFO, ODOMETRY, PACKED, PERIOD, START, TOPIC
+from replay_stand_in import CLOUD, IMAGE, INFO, ODOMETRY, PACKED, PERIOD, START, TOPIC, done, messages_of
 
 from pasco_core.data.bags import open_bag
 from pasco_core.data.cloud_message import decode_cloud
 from pasco_core.errors import ConfigError, DataError
 from pasco_core.replay import ReplayPlan, begin, replay, settings_from
-from pasco_core.replay import outputs as replay_outputs
 from pasco_core.replay.clouds import CloudStream
 from pasco_core.replay.record import digest_of
 from pasco_core.replay.sensor_topics import find_sensors
-from pasco_core.replay.summary import summary_of
 
 SPEED = 10.0
 MS = 1_000_000
@@ -73,21 +71,6 @@ def plan_of(bag, params=(), odometry=None, cameras=(), **options):
         sensors = find_sensors(reader, settings, odometry, cameras_named=bool(cameras))
         count = reader.topics[TOPIC].count
     return ReplayPlan(bag, TOPIC, count, settings=settings, sensors=sensors, **{"loader": stand_in.load, **options})
-
-
-def done(plan, out, jobs=1):
-    run = begin(plan, out)
-    for _ in replay(run, jobs):
-        pass
-    with open_bag(plan.bag) as reader:
-        summary = summary_of(run, reader)
-    summary.write(out)
-    return summary
-
-
-def messages_of(out, topic):
-    with open_bag(out / "bag") as reader:
-        return [message for _, _, message in reader.messages([f"{replay_outputs.NODE}/{topic}"])]
 
 
 def points_of(plan):

@@ -47,7 +47,7 @@ def test_the_effort_goes_down_level_by_level_until_the_deadline_is_kept():
     drive = Drive().go(4)
     assert drive.path() == ["fewer_subnets", "shorter_range"] and all(step.down for step in drive.steps)
     assert drive.steps[0].before == "full" and "3 of the last 3 deadlines were missed" in drive.steps[0].reason
-    assert drive.ladder.degraded
+    assert drive.ladder.level == "shorter_range"
 
 
 def test_a_model_that_is_fast_enough_keeps_full_effort_for_ever():

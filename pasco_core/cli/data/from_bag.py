@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _claim(args: argparse.Namespace, conversion: BagToSequence) -> None:
     """Notes which bag a sequence is from, or checks that it is the one of the run before."""
-    from pasco_core.atomic_write import atomic_write
+    from pasco_core.atomic_write import write_text_whole
 
     path = args.out / _RECIPE
     name, recipe = conversion.sequence, {"bag": os.path.abspath(args.bag), "topic": conversion.topic}
@@ -81,8 +81,7 @@ def _claim(args: argparse.Namespace, conversion: BagToSequence) -> None:
         raise ConfigError(f"Expected {conversion.folder} to be new, or begun by this command, got another sequence; "
                           "--sequence names another")
     conversion.folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        temporary.write_text(as_json({**known, name: recipe}) + "\n", encoding="utf-8")
+    write_text_whole(path, as_json({**known, name: recipe}) + "\n")
 
 
 def _recipes(path: Path) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _number(name: str) -> int:
 
 def _prepare(args: argparse.Namespace, sequences: list[Sequence]) -> None:
     """The recipe, checked against one that is there, and the files that are not a frame's."""
-    from pasco_core.atomic_write import atomic_write
+    from pasco_core.atomic_write import write_text_whole
     from pasco_core.data.simulation.writers import kitti_360, semantic_kitti
 
     recipe = {"seed": args.seed, "layout": args.layout, "sensor": args.sensor}
@@ -144,8 +144,7 @@ def _prepare(args: argparse.Namespace, sequences: list[Sequence]) -> None:
     frames = {**known.get("frames", {})}
     for sequence in sequences:
         frames[sequence.name] = max(sequence.n_frames, frames.get(sequence.name, 0))
-    with atomic_write(path) as temporary:
-        temporary.write_text(as_json({**recipe, "frames": frames}) + "\n", encoding="utf-8")
+    write_text_whole(path, as_json({**recipe, "frames": frames}) + "\n")
     if args.layout == "kitti360":
         kitti_360.write_match(args.out, frames)
     layout = kitti_360 if args.layout == "kitti360" else semantic_kitti

@@ -106,7 +106,7 @@ def _one_by_one(results: Iterator[tuple[Any, int]]) -> Iterator[None]:
 
 def _claim(task: BagTask) -> None:
     """Makes the folder, or checks that it is a bag of the same sequence and format that was begun before."""
-    from pasco_core.atomic_write import atomic_write
+    from pasco_core.atomic_write import write_text_whole
     from pasco_core.data.bags.message_types import known_types
 
     known_types()  # says what is missing to write a bag at all
@@ -125,8 +125,7 @@ def _claim(task: BagTask) -> None:
         raise ConfigError(f"Expected OUT to be a new folder, or a bag begun by this command, got {task.out} with "
                           f"{sorted(p.name for p in task.out.iterdir())[0]}")
     task.out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        temporary.write_text(as_json(recipe) + "\n", encoding="utf-8")
+    write_text_whole(path, as_json(recipe) + "\n")
 
 
 def _values(task: BagTask, frames: list[Frame], written: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.bags.folder import METADATA, ROOT_KEY, read_metadata
 from pasco_core.data.bags.message_types import known_types
 from pasco_core.errors import ConfigError, DataError
@@ -76,7 +76,6 @@ class BagWriter:
         path: the folder, which must not exist.
         topics: what may be written.
         bag_format: storage, version, compression.
-        custom_data: texts for metadata.yaml.
 
     Raises:
         ConfigError: ``path`` exists, or the packages for bags are not installed.
@@ -84,16 +83,15 @@ class BagWriter:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], topics: Iterable[BagTopic], bag_format: BagFormat | None = None,
-        custom_data: Mapping[str, str] | None = None,
-    ):
+        self, path: str | os.PathLike[str], topics: Iterable[BagTopic], bag_format: BagFormat | None = None
+    ) -> None:
         self.path = Path(path)
         if os.path.lexists(self.path):
             raise ConfigError(f"Expected the new bag {self.path} not to exist, got something there")
         self._types = known_types()
         self._workplace = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         self._workplace.mkdir(parents=True)
-        self._writer = _open_writer(self._workplace / self.path.name, bag_format or BagFormat(), custom_data or {})
+        self._writer = _open_writer(self._workplace / self.path.name, bag_format or BagFormat())
         try:
             self._connections = {topic.name: self._connect(topic) for topic in topics}
         except BaseException:
@@ -150,15 +148,13 @@ def _as_os_error(path: Path) -> Iterator[None]:
         raise OSError(f"{path}: {error}") from error
 
 
-def _open_writer(path: Path, bag_format: BagFormat, custom_data: Mapping[str, str]) -> Any:
+def _open_writer(path: Path, bag_format: BagFormat) -> Any:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
     version: Literal[8, 9] = 9 if bag_format.metadata == 9 else 8
     writer = Writer(path, version=version, storage_plugin=StoragePlugin[bag_format.storage.upper()])
     if bag_format.compressed:
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    for key, value in custom_data.items():
-        writer.set_custom_data(key, value)
     writer.open()
     return writer
 
@@ -216,8 +212,7 @@ class BagParts:
             DataError: a part's table cannot be read.
         """
         tables = [read_metadata(self._table(number)) for number in range(count)]
-        with atomic_write(self.path / METADATA) as temporary:
-            temporary.write_text(_as_yaml(_joined(tables), custom_data), encoding="utf-8")
+        write_text_whole(self.path / METADATA, _as_yaml(_joined(tables), custom_data))
         for path in self.path.glob(f".{self.path.name}_*"):  # tables, and what a killed process has left
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

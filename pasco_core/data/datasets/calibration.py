@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.datasets.raw_bytes import read_text
 from pasco_core.errors import DataError
 
@@ -60,8 +60,7 @@ class Calibration:
         """
         matrices = {"P0": self.p0, "P1": self.p1, "P2": self.p2, "P3": self.p3, "Tr": self.tr}
         lines = [f"{name}: {number_text(m[:3])}\n" for name, m in matrices.items() if m is not None]
-        with atomic_write(path) as temporary:
-            temporary.write_text("".join(lines), encoding="ascii")
+        write_text_whole(path, "".join(lines))
 
 
 def read_poses(path: str | os.PathLike[str], calibration: Calibration) -> np.ndarray:
@@ -91,8 +90,7 @@ def write_poses(path: str | os.PathLike[str], poses: np.ndarray, calibration: Ca
     poses = np.asarray(poses, np.float64)
     if poses.ndim != 3 or poses.shape[1:] != (4, 4) or not np.isfinite(poses).all():
         raise DataError(f"Expected the poses for {path} to be finite (N, 4, 4), got shape {poses.shape}")
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(pose_lines(poses, calibration)), encoding="ascii")
+    write_text_whole(path, "".join(pose_lines(poses, calibration)))
 
 
 def pose_lines(poses: np.ndarray, calibration: Calibration) -> list[str]:
@@ -118,8 +116,7 @@ def write_times(path: str | os.PathLike[str], seconds: np.ndarray) -> None:
     Raises:
         OSError: the folder is missing, not writable or full.
     """
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(time_lines(seconds)), encoding="ascii")
+    write_text_whole(path, "".join(time_lines(seconds)))
 
 
 def time_lines(seconds: np.ndarray) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.voxel_labels.make_labels import LabelOptions
 from pasco_core.errors import ConfigError, DataError
 
@@ -47,8 +47,7 @@ def claim(folder: Path, options: LabelOptions, as_first_release: bool, targets: 
         rule = f"Expected {folder} to hold no voxel files of the frames asked for but those made here"
         raise ConfigError(f"{rule}, got {foreign}; use another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+    write_text_whole(path, json.dumps(recipe, indent=2) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def wrong_clouds():
     nan[1, 2], infinite[0, 0], bright[2, 3] = np.nan, np.inf, 37.0
     return {
         "LAYOUT-columns": np.ones((4, 3), np.float32), "LAYOUT-flat": np.ones(4, np.float32),
-        "LAYOUT-integers": np.ones((4, 4), np.int32), "LAYOUT-text": np.full((4, 4), "a"),
+        "LAYOUT-text": np.full((4, 4), "a"), "LAYOUT-ragged": [[1.0, 2.0], [3.0]],
         "EMPTY-no points": np.zeros((0, 4), np.float32), "NOT_FINITE-nan": nan, "NOT_FINITE-infinite": infinite,
         "NOT_FINITE-too large for float32": np.full((2, 4), 1e300), "INTENSITY-0 to 255": bright,
     }
@@ -125,6 +125,13 @@ def test_a_cloud_that_is_not_one_is_refused_by_name(fault, points, name):
     with pytest.raises(CloudError, match=r"^Expected .*, got ") as caught:
         corrupt(points, name, "light", 0)
     assert caught.value.code == fault.split("-")[0]
+
+
+def test_whole_numbers_are_corrupted_as_the_float32_they_are():
+    whole = np.array([[5, 0, -1, 1], [40, 3, 0, 0], [12, -7, -2, 1]])
+    found, expected = (corrupt(points, "fog", "light", 3) for points in (whole, whole.astype(np.float32)))
+    np.testing.assert_array_equal(found.points, expected.points)
+    assert found.points.dtype == np.float32
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

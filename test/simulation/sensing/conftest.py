@@ -1,4 +1,4 @@
-"""Makes the stand-in world importable."""
+"""Makes the stand-in world and the comparison with real scans importable."""
 
 import sys
 from pathlib import Path

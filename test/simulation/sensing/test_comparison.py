@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scan_comparison import ScanStatistics, distances, earth_mover, points_per_beam
+from scan_comparison_picture import comparison_picture
 
 from pasco_core.data.datasets import open_dataset
 from pasco_core.data.datasets.published_frequencies import published_frequencies
 from pasco_core.data.frame import Frame
 from pasco_core.data.label_set import SEMANTIC_KITTI
-from pasco_core.data.simulation.comparison import ScanStatistics, distances, earth_mover, points_per_beam
-from pasco_core.data.simulation.comparison_picture import comparison_picture
 from pasco_core.data.simulation.drive import SimulatedDrive
 from pasco_core.errors import DataError
 

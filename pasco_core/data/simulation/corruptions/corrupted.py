@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pasco_core.data.point_cloud import checked_points
 from pasco_core.errors import CloudError
 
 ADDED = -1
@@ -37,25 +38,11 @@ def checked(points: np.ndarray) -> np.ndarray:
     """``points`` as (N, 4) float32.
 
     Raises:
-        CloudError: ``LAYOUT`` for another shape or type, ``EMPTY`` without a point, ``NOT_FINITE`` for NaN and
-            infinities, ``INTENSITY`` for intensities outside 0 to 1.
+        CloudError: as ``checked_points``; ``EMPTY`` without a point, ``INTENSITY`` for intensities outside 0 to 1.
     """
-    points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 4 or points.dtype.kind != "f":
-        raise CloudError(
-            f"Expected the points to be floating-point numbers (N, 4), x y z intensity, got {points.dtype} "
-            f"{points.shape}", "LAYOUT"
-        )
+    points = checked_points(points)
     if not len(points):
         raise CloudError("Expected the cloud to have at least one point, got none", "EMPTY")
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused below
-        points = np.ascontiguousarray(points, np.float32)
-    finite = np.isfinite(points).all(axis=1)
-    if not finite.all():
-        raise CloudError(
-            f"Expected every point to be finite, got {np.count_nonzero(~finite)} of {len(points)} that are not",
-            "NOT_FINITE",
-        )
     low, high = points[:, 3].min(), points[:, 3].max()
     if low < 0.0 or high > 1.0:
         raise CloudError(f"Expected the intensities to be 0 to 1, got {low:g} to {high:g}", "INTENSITY")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pasco_core.atomic_write import atomic_write
+from pasco_core.atomic_write import atomic_write, write_text_whole
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -57,5 +57,4 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
         OSError: the folder cannot be made, is not writable or full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(lines), encoding="ascii")
+    write_text_whole(path, "".join(lines))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scan_comparison import HEIGHT_EDGES, INTENSITY_EDGES, RANGE_EDGES, ScanStatistics
 
-from pasco_core.data.simulation.comparison import HEIGHT_EDGES, INTENSITY_EDGES, RANGE_EDGES, ScanStatistics
 from pasco_core.viz.camera import Camera
 from pasco_core.viz.canvas import FAINT_INK, INK, draw_swatches, draw_text
 from pasco_core.viz.point_picture import render_points

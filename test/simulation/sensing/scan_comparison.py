@@ -130,9 +130,6 @@ def earth_mover(first: Iterable[float], second: Iterable[float], width: float) -
     Args:
         first, second: histograms over the same bins, of any mass.
         width: of a bin.
-
-    >>> earth_mover([1, 0, 0], [0, 0, 2], 0.5)
-    1.0
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     return float(np.abs(np.cumsum(a / a.sum() - b / b.sum())).sum() * width)
