@@ -63,7 +63,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"Expected {path} to be UTF-8 text, got byte {error.start} that is not") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"Expected {path} to hold named settings, got {type(values).__name__}")
+        got = "nothing" if values is None else type(values).__name__
+        raise ConfigError(f"Expected {path} to hold named settings, got {got}")
     return values
 
 
@@ -75,5 +76,9 @@ def parse_yaml(text: str, source: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigError(f"Expected {source} to be YAML, got {error.problem or 'none'}{where}") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"Expected {source} to be YAML, got {' '.join(str(error).split())}") from error

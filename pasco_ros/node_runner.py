@@ -45,7 +45,7 @@ def run_node(make: Callable[[Sequence[str]], ClosableNode], arguments: Sequence[
         check_command_line(argv)
         rclpy.init(args=argv)
     except Exception as error:
-        get_logger("pasco").fatal(f"The node cannot start: {error}")
+        get_logger("pasco").fatal(f"The node does not start. {error}")
         return WRONG_USE
     try:
         node = make(argv)

@@ -81,7 +81,7 @@ class ReplaySummary:
         if self.evaluation is not None:
             lines += self.evaluation.remarks()
         elif self.plan.truth is not None or TRUTH_TOPIC in self.topics.get(GRID_TYPE, ()):
-            lines.append("No cloud was scored: there is no voxel truth with classes for any of them")
+            lines.append("No cloud was scored: none has both a prediction and voxel truth that fits it")
         return lines + [f"{note} ({count} of {len(self.records)} clouds)" for note, count in self.notes().items()]
 
     def notes(self) -> dict[str, int]:

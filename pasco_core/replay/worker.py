@@ -12,7 +12,7 @@ import numpy as np
 
 from pasco_core.data.cloud_message import EMPTY
 from pasco_core.data.frame import VoxelTruth
-from pasco_core.errors import DataError
+from pasco_core.errors import ConfigError
 from pasco_core.evaluation.condition import CLEAN
 from pasco_core.evaluation.frame_record import FrameRecord, frame_scores
 from pasco_core.evaluation.plan import RunFile, WorkItem
@@ -23,7 +23,7 @@ from pasco_core.messages.projection import occupied_mask
 from pasco_core.prediction import ScenePrediction
 from pasco_core.replay.clouds import CloudItem
 from pasco_core.replay.outputs import keep
-from pasco_core.replay.plan import ReplayPlan
+from pasco_core.replay.plan import ReplayPlan, TruthPlace
 from pasco_core.replay.record import CloudRecord, prediction_digest
 from pasco_core.stream.model import FULL_EFFORT, Model, check_scene
 from pasco_core.stream.outcomes import Outcome, Verdict
@@ -52,7 +52,7 @@ class CloudWorker:
     """Computes clouds with one model.
 
     Raises:
-        PascoError: the model cannot be loaded.
+        PascoError: the model cannot be loaded, or the dataset with the truth has other classes.
     """
 
     def __init__(self, task: WorkerTask) -> None:
@@ -60,6 +60,7 @@ class CloudWorker:
 
         self._task = task
         self._model: Model = task.plan.loader(task.plan.settings)
+        _check_truth(task.plan.truth, self._model)
         self._types = message_classes(MESSAGE_TYPES)
         wanted = {output.name for output in (*OUTPUTS, *CAMERA_OUTPUTS) if output.enabled(task.plan.settings)}
         self._builder = OutputBuilder(self._types, self._model.checkpoint, wanted.__contains__)
@@ -71,7 +72,6 @@ class CloudWorker:
         """The record of one cloud; its messages are kept beside it.
 
         Raises:
-            DataError: its truth does not fit the network.
             OSError: the folder is not writable or full.
         """
         timer = StageTimer(self._task.clock)
@@ -148,10 +148,10 @@ class CloudWorker:
             return {}, ()
         if item.grid_pose is not None:
             return {}, ("not scored: the truth lies in the cloud's frame, the prediction elsewhere",)
-        if item.truth.grid != scene.grid or item.truth.class_names != scene.labels.class_names:
-            got = f"{item.truth.grid} with {len(item.truth.class_names)} classes"
-            rule = f"the network's grid and classes, {scene.grid} with {scene.labels.n_classes}"
-            raise DataError(f"Expected the truth of cloud {item.number} to be of {rule}, got {got}")
+        if item.truth.class_names != scene.labels.class_names:
+            return {}, (f"not scored: the truth has other classes than the network's {scene.labels.name}",)
+        if item.truth.grid != scene.grid:
+            return {}, ("not scored: the truth has another grid than the network",)
         with timer("metrics"):
             scores = frame_scores(scene, item.truth.voxels)
             self._evaluation_record(item.number, scene, item.truth.voxels, scores).write(self._task.out / EVALUATION)
@@ -170,6 +170,17 @@ class CloudWorker:
             {"network": metrics.to_dict()}, {"network": scores}, dict(scene.timings), None, self._first,
             plan.settings.device,
         )
+
+
+def _check_truth(place: TruthPlace | None, model: Model) -> None:
+    """A dataset that was named for its truth must have the network's classes; a bag's own truth may have others."""
+    if place is None:
+        return
+    from pasco_core.data.datasets import open_dataset
+
+    labels = open_dataset(place.root).labels
+    if labels.class_names != model.labels.class_names:
+        raise ConfigError(f"Expected --truth to have the network's classes, {model.labels.name}, got {labels.name}")
 
 
 def _with_stages(record: CloudRecord, timings: Mapping[str, float], timer: StageTimer) -> CloudRecord:

@@ -42,10 +42,7 @@ def check_command_line(arguments: Sequence[str]) -> None:
     if foreign:
         raise ConfigError(f"Expected ROS arguments after --ros-args, got {' '.join(foreign)!r}")
     for path in parameter_files(arguments):
-        sections = list(_sections(read_yaml(path)))
-        if not sections:
-            raise ConfigError(f"Expected {path} to have a section with '{_PARAMETERS}', got none")
-        for name, value in (entry for _, parameters in sections for entry in _flat(parameters)):
+        for name, value in (entry for _, parameters in _read_sections(path) for entry in _flat(parameters)):
             if isinstance(value, list) and len({type(item) for item in value}) > 1:
                 got = f"{value}: write numbers with decimal points"
                 raise ConfigError(f"Expected parameter '{name}' in {path} to have items of one type, got {got}")
@@ -65,11 +62,11 @@ def read_parameter_file(path: Path, node: str, kind: type[SettingsGroup] = NodeC
     Raises:
         ConfigError: the file cannot be read, has no section for the node, or holds an unknown name or a wrong value.
     """
-    sections = list(_sections(read_yaml(path)))
+    sections = _read_sections(path)
     own = [parameters for pattern, parameters in sections if _matches(pattern, node)]
     if not own:
         wanted = node.rsplit("/", 1)[-1]
-        found = ", ".join(name.lstrip("/") for name, _ in sections) or "none"
+        found = ", ".join(name.lstrip("/") for name, _ in sections)
         raise ConfigError(f"Expected {path} to have a section '{wanted}' for this node, got {found}; rename it")
     values: dict[str, Any] = {}
     for name, value in (entry for parameters in own for entry in _flat(parameters)):
@@ -86,7 +83,7 @@ def node_meant(path: Path) -> str:
     Raises:
         ConfigError: the file cannot be read, or speaks to several of them.
     """
-    patterns = {pattern for pattern, _ in _sections(read_yaml(path))}
+    patterns = {pattern for pattern, _ in _read_sections(path)}
     named = {pattern for pattern in patterns if pattern.endswith(f"/{NODE_NAME}") and "*" not in pattern}
     if len(named) > 1:
         got = ", ".join(sorted(named))
@@ -110,6 +107,13 @@ def _check_value_in(path: Path, name: str, value: Any, kind: type[SettingsGroup]
         check_value(name, value, kind)
     except ConfigError as error:
         raise ConfigError(f"{error} in {path}") from error
+
+
+def _read_sections(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    sections = list(_sections(read_yaml(path)))
+    if not sections:
+        raise ConfigError(f"Expected {path} to have a section with '{_PARAMETERS}', got none")
+    return sections
 
 
 def _sections(content: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:

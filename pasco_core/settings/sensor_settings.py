@@ -88,7 +88,7 @@ class SensorSettings(SettingsGroup):
                 got = f"{len(poses)} numbers" if any(poses) else "none"  # on the ground below the car is no place
                 raise ConfigError(
                     f"Expected parameter '{name}' to have {_POSE} for each of {len(topics)} topics without base_frame, "
-                    f"got {got}"
+                    f"got {got}; with base_frame they come from /tf"
                 )
         if len(self.intensity_maxima) > 1 + len(self.partners):
             raise ConfigError(

@@ -12,7 +12,7 @@ from pasco_core.data.cloud_message import EMPTY, decode_cloud, within_capacity
 from pasco_core.data.deskew import deskewed
 from pasco_core.data.point_cloud import PointCloud
 from pasco_core.data.scan_statistics import ScanStatistics, measure_scan
-from pasco_core.errors import CloudError
+from pasco_core.errors import CloudError, TransformError
 from pasco_core.geometry import VoxelGrid
 from pasco_core.geometry.poses import moved_points, pose_matrix
 from pasco_core.settings.node_config import NodeConfig
@@ -113,8 +113,13 @@ class SweepBuilder:
 
     def _mounted(self, member: CloudMember, config: NodeConfig) -> np.ndarray:
         """Pose (4, 4) of a member's frame on the vehicle."""
-        if config.base_frame or member.number == 0:
+        if member.number == 0:
             return self._resolver.in_base(member.message.header, config)
+        if config.base_frame:
+            try:
+                return self._resolver.in_base(member.message.header, config)
+            except TransformError as error:
+                raise TransformError(f"{error}; it is needed for the clouds on {member.topic}", error.reason) from error
         begin = 6 * (member.number - 1)
         return pose_matrix(config.partner_poses[begin : begin + 6])
 

@@ -263,6 +263,31 @@ def test_the_value_of_full_intensity_is_the_nodes_first(bag, tmp_path):
     assert digest_of(whole.records) != digest_of(half.records)
 
 
+def test_truth_in_the_bag_with_other_classes_or_another_grid_is_noted_and_not_scored(tmp_path):
+    messages = stand_in.with_truth(2)
+    fewer, shifted = messages[1][3], messages[3][3]
+    fewer.class_names = fewer.class_names[:-1]
+    shifted.origin.position.x += 1.0
+    summary = done(plan_of(stand_in.write(tmp_path / "drive", messages), 2), tmp_path / "out")
+    assert [record.verdict.outcome for record in summary.records] == [Outcome.PUBLISHED] * 2
+    assert summary.evaluation is None
+    assert set(summary.notes()) == {
+        "not scored: the truth has other classes than the network's SemanticKITTI",
+        "not scored: the truth has another grid than the network",
+    }
+    assert any("none has both a prediction and voxel truth that fits it" in line for line in summary.remarks())
+
+
+def test_a_dataset_of_truth_with_other_classes_is_refused_before_anything_is_computed(bag, tmp_path):
+    for folder in ("data_2d_raw", "data_3d_raw", "labels"):
+        (tmp_path / "kitti360" / folder / "2013_05_28_drive_0000_sync").mkdir(parents=True)
+    labels = tmp_path / "kitti360" / "labels" / "2013_05_28_drive_0000_sync"
+    np.save(labels / "000000_1_1.npy", np.zeros((256, 256, 32), np.uint8))
+    with pytest.raises(ConfigError, match="to have the network's classes, SemanticKITTI, got SSCBench-KITTI-360"):
+        done(plan_of(bag, truth=TruthPlace(str(tmp_path / "kitti360"))), tmp_path / "out")
+    assert not list((tmp_path / "out").glob("kept/*"))
+
+
 def test_truth_of_a_dataset_with_several_sequences_must_be_named(bag, tmp_path):
     for name in ("00", "08"):
         (tmp_path / "kitti" / "sequences" / name / "velodyne").mkdir(parents=True)

@@ -87,8 +87,9 @@ BAD = {
     "/ns/panoptic_scene_completion:\n  ros__parameters: {max_points: 5}\n": "got ns/panoptic_scene_completion",
     "max_points: 5\n": "got none",
     "- a\n- b\n": "got list",
-    "a: [1, 2\n": "YAML",
-    "": "got NoneType",
+    "a: [1, 2\n": "to be YAML, got expected ',' or ']'",
+    "/**:\n  ros_parameters: {max_points: 5}\n": "to have a section with 'ros__parameters', got none",
+    "": "got nothing",
 }
 
 

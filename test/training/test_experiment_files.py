@@ -106,7 +106,7 @@ def test_a_value_that_breaks_its_rule_is_named_with_the_rule(values, message):
         (b"a: !!python/object/apply:os.system [id]\n", "to be YAML"),
         (b"#" * (MAX_BYTES + 1), f"to be at most {MAX_BYTES} bytes"),
         (b"? {a: 1}\n: 2\n", "to be YAML"),
-        (b"", "to hold named settings, got NoneType"),
+        (b"", "to hold named settings, got nothing"),
     ],
 )
 def test_a_file_that_is_no_experiment_is_refused_by_name(tmp_path, content, message):
