@@ -73,7 +73,7 @@ def test_a_missing_lidar_is_waited_for_only_so_long_and_named(bench):
     left = partner(node)
     header = node.header()
     status = node.send_and_wait(header=header)
-    assert status.code == "OK" and node.received["voxels"]
+    assert status.code == "OK" and wait_for(lambda: node.received["voxels"])
     assert "DEGRADED: the last frame lacked /left" in node.condition("merging", "lacked").message
     left.publish(messages.cloud_message(STREET, shifted(header, 0.01)))
     wait_for(lambda: len(node.statuses) == 2)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import lightning.pytorch as pl
 import pytest
 import torch
+from torch import nn
 from toy_scenes import Fragile, ToyScenes, tiny_experiment
 
 from pasco_core.errors import ConfigError, DataError
@@ -78,7 +79,7 @@ def test_a_step_limit_ends_the_training(limit, stops):
 
 
 def moving_average(decay: float):
-    average, module = MovingAverage(decay), SimpleNamespace(network=new_network(tiny_experiment()))
+    average, module = MovingAverage(decay), nn.ModuleDict({"network": new_network(tiny_experiment())})
     average.on_fit_start(None, module)
     return average, module
 
