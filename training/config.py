@@ -286,13 +286,42 @@ def read_experiment(source: str | Path, settings: Sequence[str] = ()) -> Experim
             known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
             raise ConfigError(f"Expected the experiment to be a YAML file or one of {known}, got {str(source)!r}")
         path = recipe
-    values = read_yaml(path)
+    values = {"name": path.stem, **read_yaml(path)}
+    changed = _with_settings(values, settings)
+    try:
+        return Experiment.from_dict(changed)
+    except ConfigError as error:
+        guilty = _guilty(values, settings)
+        text = str(error)
+        if len(guilty) == 1:  # whose group needs no second mention
+            text = text.removeprefix(guilty[0].partition("=")[0].strip().rpartition(".")[0] + ": ")
+        blamed = " ".join(f"--set {one}" for one in guilty) or path
+        raise ConfigError(f"{blamed}: {text}") from error
+
+
+def _with_settings(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     for assignment in settings:
         values = with_setting(values, assignment)
-    try:
-        return Experiment.from_dict({"name": path.stem, **values})
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    return values
+
+
+def _guilty(values: dict[str, Any], settings: Sequence[str]) -> list[str]:
+    """The settings without any one of which the experiment would be right, else those that alone make it wrong.
+
+    None where the file is wrong by itself.
+    """
+
+    def is_right(chosen: Sequence[str]) -> bool:
+        try:
+            Experiment.from_dict(_with_settings(values, chosen))
+        except ConfigError:
+            return False
+        return True
+
+    guilty = [one for i, one in enumerate(settings) if is_right([*settings[:i], *settings[i + 1 :]])]
+    if not guilty and is_right([]):
+        guilty = [one for one in settings if not is_right([one])]
+    return guilty
 
 
 def _choice(name: str, value: str, choices: Sequence[str] | Mapping[str, Any]) -> None:

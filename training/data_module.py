@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.frame import Frame
-from pasco_core.errors import ConfigError
+from pasco_core.errors import ConfigError, DataError
 from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS
 from training.config import Experiment
 from training.features import cached_features
@@ -36,10 +37,8 @@ class SceneData(pl.LightningDataModule):
                 f"got {experiment.labels.name}"
             )
         data = experiment.data
-        self.train_frames = chosen_frames(self.dataset, data.train_split, data.train_sequences)
-        self.val_frames = _spread(
-            chosen_frames(self.dataset, data.val_split, data.val_sequences), data.val_frames
-        )
+        self.train_frames = _frames(self.dataset, "train", data.train_split, data.train_sequences)
+        self.val_frames = _spread(_frames(self.dataset, "val", data.val_split, data.val_sequences), data.val_frames)
         self._sampler: EpochSampler | None = None
         self._continue_from: tuple[int, int] | None = None
 
@@ -94,6 +93,17 @@ def _open(experiment: Experiment) -> Dataset:
     if not data.root:
         raise ConfigError("Expected a dataset to train on, got none; give --data ROOT or data.root in the experiment")
     return open_dataset(data.root, data.truth_root or None)
+
+
+def _frames(dataset: Dataset, part: str, split: str, sequences: Sequence[str]) -> list[Frame]:
+    """``chosen_frames``; where there are none, the error says how to come to some."""
+    try:
+        return chosen_frames(dataset, split, sequences)
+    except DataError as error:
+        if sequences:
+            raise
+        other = f"--set \"data.{part}_sequences=['NAME']\" takes another one"
+        raise DataError(f"{error}; {other}, and `pasco data simulate` makes those of its --sequences") from error
 
 
 def _spread(frames: list[Frame], n: int) -> list[Frame]:

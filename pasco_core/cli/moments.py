@@ -25,7 +25,8 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     group("--predictions", type=Path, metavar="DIR",
           help="of a dataset: scenes that `pasco eval --save-predictions DIR` wrote, in place of the truth")
     group("--topic", metavar="NAME", help="of a bag: a VoxelGrid or PointCloud2 (default: the only one)")
-    group("--camera", metavar="TOPIC", help="of a bag, where its images are shown: which ones (default: the only ones)")
+    group("--camera", metavar="TOPIC",
+          help="of a bag: show images, those of this topic (default, where images are shown: the only ones)")
     group("--scan", type=Path, metavar="FILE", help="of one scene: its points, shown as the input")
 
 
@@ -42,9 +43,6 @@ def chosen_moments(args: argparse.Namespace, wanted: Wanted) -> tuple[Moments, r
     if args.every < 1 or args.first < 0 or (args.limit is not None and args.limit < 1):
         got = f"--every {args.every} --first {args.first} --limit {args.limit}"
         raise ConfigError(f"Expected --every and --limit from 1 and --first from 0, got {got}")
-    if args.camera is not None and not wanted.image:
-        raise ConfigError(f"Expected --camera {args.camera} to come with an option that shows images, --view camera of "
-                          "`pasco render` or --images of `pasco view`, got none")
     moments = open_moments(
         args.source, wanted, sequence=args.sequence, predictions=args.predictions, scan=args.scan, topic=args.topic,
         camera=args.camera,

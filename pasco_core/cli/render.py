@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Source, view, panels, output."""
     add_source_arguments(parser)
     add = parser.add_argument
-    add("--view", default="third-person", metavar="VIEW",
-        help="third-person, birds-eye or camera (default: third-person)")
+    add("--view", metavar="VIEW",
+        help="third-person, birds-eye or camera (default: third-person; camera where --camera is given)")
     add("--show", nargs="+", action=Names, default=[], metavar="NAME",
         help="panels: input, semantics, instances, uncertainty (default: all that there are)")
     add("--size", default="1280x720", metavar="WxH", help="of the whole picture, in pixels (default: 1280x720)")
@@ -56,15 +56,15 @@ def run(args: argparse.Namespace) -> int:
     from pasco_core.viz.moments import Wanted
     from pasco_core.viz.panels import INPUT
 
-    size = _size(args.size)
+    size, view = _size(args.size), _view(args)
     if args.out is not None:
         _check_out(args.out)
     film = args.out is not None and args.out.suffix.lower() in ENDINGS
-    painter = MomentPainter(args.view, args.show, size, one_legend=film)
+    painter = MomentPainter(view, args.show, size, one_legend=film)
     if film:
         check_film(args.out, size, args.fps)
     wanted = Wanted(
-        scene=set(args.show) != {INPUT}, points=not args.show or INPUT in args.show, image=args.view == "camera"
+        scene=set(args.show) != {INPUT}, points=not args.show or INPUT in args.show, image=view == "camera"
     )
     moments, numbers = chosen_moments(args, wanted)
     out = args.out or Path("out") / "render" / f"{moments.name}{'.png' if len(numbers) == 1 else '.gif'}"
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"Expected --out to be a film or a folder for {len(numbers)} moments, got {out}; "
                           "or choose one with --first and --limit 1")
     if out.suffix.lower() in ENDINGS and not film:
-        painter = MomentPainter(args.view, args.show, size, one_legend=True)
+        painter = MomentPainter(view, args.show, size, one_legend=True)
         check_film(out, size, args.fps)
     files, count = _write(out, painter, moments, numbers, args.fps)
     values = {"out": str(out), "moments": count, "files": [str(file) for file in files], "size": list(size)}
@@ -118,6 +118,14 @@ def _check_out(out: Path) -> None:
 def _make_folder(folder: Path) -> None:
     check_output_folder(folder, "the place of --out")
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _view(args: argparse.Namespace) -> str:
+    if args.camera is None:
+        return args.view or "third-person"
+    if args.view not in (None, "camera"):
+        raise ConfigError(f"Expected --camera {args.camera} to come with --view camera, got --view {args.view}")
+    return "camera"
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--show", choices=SHOWS, help="in the window (default: semantics, of a scan its points)")
     add("--foxglove", type=Path, metavar="FILE.mcap",
         help="no window: write clouds, voxels, boxes and images as ROS messages; `rerun FILE.mcap` opens it, too")
-    add("--images", action="store_true", help="with --foxglove: also the camera's images and what is seen in them")
+    add("--images", action="store_true",
+        help="with --foxglove: also the camera's images and what is seen in them; --camera implies it")
     parser.epilog = (
         "examples:\n"
         "  pasco view out/infer/000000/scene.npz --show instances\n"
@@ -36,8 +37,9 @@ def run(args: argparse.Namespace) -> int:
     """Open the source, and show or write it."""
     from pasco_core.viz.moments import Wanted
 
-    if args.images and args.foxglove is None:
-        raise ConfigError("Expected --images to come with --foxglove, got no --foxglove")
+    for option in ("images", "camera"):
+        if getattr(args, option) and args.foxglove is None:
+            raise ConfigError(f"Expected --{option} to come with --foxglove, got no --foxglove")
     if args.foxglove is not None:
         return _write(args)
     from pasco_core.viz.panels import INPUT
@@ -56,7 +58,7 @@ def _write(args: argparse.Namespace) -> int:
     if args.show is not None:
         raise ConfigError(f"Expected --show to stand without --foxglove, whose file holds everything, got {args.show}")
     check_output_folder(args.foxglove.parent, "the folder of --foxglove")
-    moments, numbers = chosen_moments(args, Wanted(image=args.images))
+    moments, numbers = chosen_moments(args, Wanted(image=args.images or args.camera is not None))
     args.foxglove.parent.mkdir(parents=True, exist_ok=True)
     shown = with_progress(moments.take(numbers), len(numbers), f"view {moments.name}", "moment")
     count = write_recording(args.foxglove, shown)

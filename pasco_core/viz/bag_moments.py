@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pasco_core.data.bags import CLOUD_TYPE, BagReader, TopicInfo, find_cloud_topic, open_bag, require_topic
-from pasco_core.data.bags.camera_topics import called_rectified, camera_of, image_topics, require_images
+from pasco_core.data.bags.camera_topics import called_rectified, camera_of, image_topics, listed_images, require_images
 from pasco_core.data.bags.from_bag import NEAREST
 from pasco_core.data.bags.image_pairing import IMAGE_REACH
 from pasco_core.data.bags.reader import listed
@@ -226,7 +226,7 @@ def _image_topic(reader: BagReader, name: str | None) -> TopicInfo:
     found = list(image_topics(reader).values())
     if len(found) != 1:
         more = "; name one with --camera" if found else ""
-        raise DataError(f"Expected {reader.path} to have one topic with images, got {listed(found)}{more}")
+        raise DataError(f"Expected {reader.path} to have one topic with images, got {listed_images(reader)}{more}")
     return found[0]
 
 

@@ -99,7 +99,7 @@ def test_rosbags_reads_what_is_written(kitti, bag_of_kitti):
     """An independent reader, with the definitions that are in the bag alone."""
     with AnyReader([bag_of_kitti]) as reader:
         assert reader.readers[0].storage.metadata.custom == {"pasco_sequence": "08", "pasco_frames": "0-6"}
-        counts = {name: topic.msgcount for name, topic in reader.topics.items() if topic.msgcount}
+        counts = {name: topic.msgcount for name, topic in reader.topics.items()}
         assert counts == {
             "/velodyne_points": 7, "/camera_2/image_rect": 3, "/tf": 7, "/odom": 7, "/tf_static": 1, "/truth/voxels": 2,
             **{f"/camera_{i}/camera_info": 7 for i in range(4)},
@@ -118,6 +118,26 @@ def test_rosbags_reads_what_is_written(kitti, bag_of_kitti):
             elif connection.topic == "/tf_static":
                 (transform,) = message.transforms
                 assert (transform.header.frame_id, transform.child_frame_id) == ("velodyne", "camera_0_optical_frame")
+
+
+def test_topics_are_declared_for_what_the_frames_have_alone(tmp_path):
+    root = write_semantic_kitti(tmp_path / "kitti", ("00",), n_scans=2)
+    for name in ("calib.txt", "poses.txt"):
+        (root / "sequences" / "00" / name).unlink()
+    shutil.rmtree(root / "sequences" / "00" / "voxels")
+    for storage in ("mcap", "sqlite3"):
+        assert main(["data", "to-bag", str(root), str(tmp_path / storage), "--storage", storage]) == 0
+        with AnyReader([tmp_path / storage]) as reader:
+            assert {name: topic.msgcount for name, topic in reader.topics.items()} == {"/velodyne_points": 2}
+        assert "/camera" not in (tmp_path / storage / "metadata.yaml").read_text()
+
+
+def test_labels_in_another_layout_are_refused_before_a_bag_is_begun(tmp_path, capsys):
+    root, other = write_semantic_kitti(tmp_path / "kitti", ("00",), n_scans=1), write_kitti_360(tmp_path / "t360")
+    assert main(["data", "to-bag", str(root), str(tmp_path / "bag"), "--truth-root", str(other)]) == 1
+    error = capsys.readouterr().err
+    assert f"labels {other} to be in the layout of {root}, SemanticKITTI, got SSCBench-KITTI-360" in error
+    assert error.count("\n") == 1 and not (tmp_path / "bag").exists()
 
 
 def check_truth(message) -> None:
@@ -306,6 +326,19 @@ def test_a_bag_that_was_cut_begins_as_the_whole_bag_and_keeps_its_calibration(ba
     np.testing.assert_allclose(*numbers, atol=1e-9)
     truths = sorted(path.name for path in (found / "voxels").glob("*.label"))
     assert truths == sorted(path.name for path in (expected / "voxels").glob("*.label"))[: len(truths)] != []
+
+
+def test_a_bag_that_was_cut_among_its_indices_has_as_many_messages_as_it_counts(bag_of_kitti, tmp_path):
+    (file,) = bag_of_kitti.glob("*.mcap")
+    content, counted = file.read_bytes(), set()
+    for size in range(int(0.4 * len(content)), int(0.6 * len(content)), 331):
+        (tmp_path / "cut.mcap").write_bytes(content[:size])
+        with open_bag(tmp_path / "cut.mcap") as reader:
+            n_read = len(list(reader.raw_messages()))
+            assert n_read == sum(topic.count for topic in reader.topics.values()) > 0
+            counted.add(n_read)
+    with open_bag(bag_of_kitti) as reader:
+        assert max(counted) == sum(topic.count for topic in reader.topics.values())
 
 
 # Foreign bags

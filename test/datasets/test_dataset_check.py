@@ -77,6 +77,22 @@ def test_labels_in_another_folder_count(kitti, tmp_path):
     assert needs(check_dataset(kitti, tmp_path / "truth"))["train"] == (True, 2)
 
 
+def test_a_dataset_without_a_validation_sequence_is_not_ready_for_training(kitti, capsys):
+    assert run(capsys, kitti, "--for", "train")[0] == 0
+    shutil.rmtree(kitti / "sequences" / "08")
+    code, output = run(capsys, kitti, "--for", "train")
+    (row,) = (line for line in output.out.splitlines() if line.split()[:1] == ["train"])
+    assert code == 1 and row.split()[1] == "no" and "no such frame in a validation sequence" in row
+    assert run(capsys, kitti, "--for", "eval")[0] == 0
+
+
+def test_validation_frames_that_are_all_damaged_are_none(kitti):
+    for index in (0, 5):
+        (kitti / "sequences" / "08" / "velodyne" / f"{index:06d}.bin").write_bytes(bytes(7))
+    train = {need.command: need for need in check_dataset(kitti).needs}["train"]
+    assert not train.possible and "validation sequence" in train.hint
+
+
 def test_a_subset_of_the_scans_leaves_orphans_that_are_warnings(kitti):
     for index in (1, 2, 3, 4):
         (kitti / "sequences" / "00" / "velodyne" / f"{index:06d}.bin").unlink()

@@ -75,6 +75,17 @@ def test_a_choice_that_gives_no_frame_is_an_error_that_says_why(kitti, split, se
         open_dataset(kitti).frames(split, sequences)
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_folder_of_labels_in_another_layout_is_refused_by_name(kitti, kitti_360, swapped):
+    root, truth = (kitti_360, kitti) if swapped else (kitti, kitti_360)
+    assert open_dataset(root, root).sequences() == open_dataset(root).sequences()
+    with pytest.raises(DataError) as caught:
+        open_dataset(root, truth)
+    layouts = ["SemanticKITTI", "SSCBench-KITTI-360"][:: -1 if swapped else 1]
+    expected = f"labels {truth} to be in the layout of {root}, {layouts[0]}, got {layouts[1]}"
+    assert expected in str(caught.value)
+
+
 def test_opening_reads_no_file(kitti):
     for path in kitti.rglob("*"):
         if path.is_file():

@@ -141,6 +141,31 @@ def test_a_wrong_setting_is_named(setting, message):
         read_experiment("small", [setting])
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["augmentation.focus=2"], "--set augmentation.focus=2: Expected focus to be from 0 to 1, got 2.0"),
+        (["seed=1", "augmentation.focus=2", "ema_decay=0"], "--set augmentation.focus=2: Expected focus to be"),
+        (["log.evry=2"], "--set log.evry=2: Expected log to have known settings only, got 'evry'; did you mean"),
+        (["data.labels=kitti_360", "network.n_classes=19", "seed=-1"], "--set seed=-1: Expected seed to be from 0"),
+        (["data.labels=kitti_360"], "--set data.labels=kitti_360: Expected network.n_classes to be 19, as"),
+        (["seed=-1", "ema_decay=7"], "--set seed=-1 --set ema_decay=7: Expected ema_decay"),
+    ],
+)
+def test_a_set_value_that_breaks_a_rule_is_blamed_and_not_the_file(settings, message):
+    with pytest.raises(ConfigError) as caught:
+        read_experiment("small", settings)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_file_that_is_wrong_by_itself_is_blamed_whatever_is_set(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("augmentation: {focus: 2}\n")
+    with pytest.raises(ConfigError, match=r"mine.yaml: augmentation: Expected focus to be from 0 to 1, got 2"):
+        read_experiment(path, ["seed=3"])
+    assert read_experiment(path, ["augmentation.focus=0.5"]).augmentation.focus == 0.5
+
+
 def test_differences_name_setting_old_and_new():
     old = read_experiment("small").to_dict()
     new = read_experiment("small", ["optimiser.learning_rate=0.5", "ema_decay=0"]).to_dict()

@@ -197,6 +197,20 @@ def test_validation_takes_frames_evenly_spread():
     assert [frame.index for frame in data.val_frames] == [0, 4, 8]
 
 
+@pytest.mark.parametrize(("there", "part", "missing"), [("00", "val", "08"), ("08", "train", "00, 01")])
+def test_a_dataset_without_a_split_says_how_to_come_to_one(tmp_path, there, part, missing):
+    (tmp_path / "sequences" / there / "voxels").mkdir(parents=True)
+    (tmp_path / "sequences" / there / "velodyne").mkdir()
+    for path in ("voxels/000000.label", "velodyne/000000.bin"):
+        (tmp_path / "sequences" / there / path).touch()
+    with pytest.raises(DataError) as caught:
+        SceneData(tiny_experiment(data={"root": str(tmp_path)}))
+    assert f"to hold a sequence of split '{part}' ({missing}" in str(caught.value)
+    assert f"got {there}; --set \"data.{part}_sequences=['NAME']\" takes another one" in str(caught.value)
+    own = SceneData(tiny_experiment(data={"root": str(tmp_path), f"{part}_sequences": [there]}))
+    assert [frame.sequence for frame in (*own.train_frames, *own.val_frames)] == [there, there]
+
+
 def test_the_truth_of_any_subnet_wants_its_candidates():
     batch = items()[(0, 0)]
     for stride in (4, 2, 1):

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pasco_core.cli import main
+from pasco_core.data.bags import open_bag
 from pasco_core.data.frame import VoxelTruth
 from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.errors import ConfigError, DataError
@@ -280,6 +282,29 @@ def test_of_several_cameras_of_a_bag_one_is_chosen_or_they_are_listed(tmp_path: 
     for topic, (_, grey) in TWO_CAMERAS.items():
         moments = all_of(bag, wanted, camera=topic)
         assert [int(moment.image.rgb.mean()) for moment in moments] == [grey] * 3
+
+
+def test_a_bag_with_drawn_overlays_alone_says_that_the_recorded_one_has_the_images(tmp_path: Path):
+    bag = bag_with_cameras(tmp_path / "bag", {"/node/overlay": ("", 10)})
+    for camera in (None, "/node/overlay"):
+        with pytest.raises(DataError) as caught:
+            open_moments(bag, Wanted(scene=False, image=True), camera=camera)
+        assert "got only /node/overlay (" in str(caught.value)
+        assert "drawn already; take the recorded bag, which has the camera's images" in str(caught.value)
+
+
+def test_a_camera_that_is_named_is_what_render_and_view_show(tmp_path: Path):
+    bag = str(bag_with_cameras(tmp_path / "bag", TWO_CAMERAS))
+    options = ["--camera", "/right/image_raw", "--limit", "1"]
+    pictures = []
+    for view in ([], ["--view", "camera"]):
+        out = tmp_path / f"{len(view)}.png"
+        assert main(["render", bag, *options, *view, "--size", "240x200", "--out", str(out)]) == 0
+        pictures.append(out.read_bytes())
+    assert pictures[0] == pictures[1]
+    assert main(["view", bag, *options, "--foxglove", str(tmp_path / "a.mcap")]) == 0
+    with open_bag(tmp_path / "a.mcap") as reader:
+        assert [topic.count for topic in reader.of_type("sensor_msgs/msg/Image")].count(1) >= 1
 
 
 def test_a_scene_that_was_recorded_long_after_its_image_finds_it(tmp_path: Path):

@@ -76,7 +76,9 @@ def test_an_interrupted_film_is_not_there(scans: Path, monkeypatch: pytest.Monke
         (["scans", "--show", "depth"], 2, "input, semantics, instances, uncertainty, got 'depth'"),
         (["scans", "--show", "semantics"], 1, "`pasco infer` makes a scene of a scan"),
         (["scans/000000.bin", "--out", "scans/000001.bin/a.png"], 2, "to be a folder, or one that can be made"),
-        (["scans", "--camera", "/left"], 2, "--camera /left to come with an option that shows images"),
+        (["scans", "--camera", "/left"], 2, "--camera to come with a bag, got scans, a folder"),
+        (["scans", "--view", "birds-eye", "--camera", "/left"], 2,
+         "--camera /left to come with --view camera, got --view birds-eye"),
         (["scans", "--view", "camera", "--camera", "/left"], 2, "--camera to come with a bag, got scans, a folder"),
         (["scans", "--out", "film.webm"], 2, "--out to end in .png, .gif or .mp4, or to be a folder for pictures"),
         (["scans/000000.bin", "--out", "a.JPG"], 2, "whose name ends otherwise, got a.JPG"),
@@ -115,4 +117,7 @@ def test_view_writes_a_recording_of_every_moment(scans: Path, capsys: pytest.Cap
     assert [p.name for p in Path("new").iterdir()] == ["drive.mcap"]
     assert main(["view", "scans", "--foxglove", "drive.bag"]) == 2
     assert "recording to end in .mcap, got drive.bag" in capsys.readouterr().err
-    assert main(["view", "scans", "--images"]) == 2
+    for option in (["--images"], ["--camera", "/left"]):
+        capsys.readouterr()
+        assert main(["view", "scans", *option]) == 2
+        assert f"Expected {option[0]} to come with --foxglove" in capsys.readouterr().err

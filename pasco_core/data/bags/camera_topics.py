@@ -25,8 +25,16 @@ def require_images(reader: BagReader, name: str) -> TopicInfo:
     found = image_topics(reader)
     if name not in found:
         raise DataError(f"Expected --camera {name} to name a topic of {reader.path} with images, "
-                        f"got {listed(found.values())}")
+                        f"got {listed_images(reader)}")
     return found[name]
+
+
+def listed_images(reader: BagReader) -> str:
+    """The topics with images of cameras for a message; where there are drawn ones alone, what to do instead."""
+    found, drawn = image_topics(reader), reader.of_type(*IMAGE_TYPES)
+    if drawn and not found:
+        return f"only {listed(drawn)}, drawn already; take the recorded bag, which has the camera's images"
+    return listed(found.values())
 
 
 def called_rectified(topic: str) -> bool:

@@ -177,8 +177,9 @@ class McapFile:
         while True:
             head = self._read_at(at, HEAD)
             opcode, size = struct.unpack("<BQ", head) if len(head) == HEAD else (-1, 0)
-            if opcode != MESSAGE_INDEX and chunk is not None:
-                wrong = self._settle(chunk, look=opcode < 0 or at + HEAD + size > self._size)
+            cut = opcode < 0 or at + HEAD + size > self._size
+            if chunk is not None and (opcode != MESSAGE_INDEX or cut):
+                wrong = self._settle(chunk, look=cut)
                 chunk = None
             if opcode in (DATA_END, FOOTER) or wrong:
                 break

@@ -65,14 +65,11 @@ class SequenceMessages:
         self._before = dict(zip(frames, [stamps[0] - MARGIN, *stamps[:-1]], strict=True))
         self._last = frames[-1]
         self._velocities = None if source.motion is None else source.motion.velocities()
+        self._topics = _topics(source, frames)
 
     def topics(self) -> list[BagTopic]:
-        """What ``messages`` may give."""
-        topics = [BagTopic(CLOUD_TOPIC, CLOUD_TYPE)]
-        topics += [BagTopic(image_topic(camera), IMAGE_TYPE) for camera in COLOUR_CAMERAS]
-        topics += [BagTopic(info_topic(camera.number), INFO_TYPE) for camera in self._source.cameras]
-        topics += [BagTopic(TF_TOPIC, TF_TYPE, depth=100), BagTopic(STATIC_TF_TOPIC, TF_TYPE, latched=True, depth=1)]
-        return [*topics, BagTopic(ODOMETRY_TOPIC, ODOMETRY_TYPE, depth=100), BagTopic(TRUTH_TOPIC, GRID_TYPE)]
+        """What ``messages`` and ``static_message`` give, none without a message."""
+        return list(self._topics)
 
     def static_message(self, stamp: int) -> Any | None:
         """The message of /tf_static: where the camera is; None where no calibration is known."""
@@ -200,3 +197,18 @@ class SequenceMessages:
     def _header(self, frame_id: str, stamp: int) -> Any:
         time = self._types["builtin_interfaces/msg/Time"](sec=stamp // 10**9, nanosec=stamp % 10**9)
         return self._types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
+
+
+def _topics(source: SequenceSource, frames: Sequence[Frame]) -> list[BagTopic]:
+    """The topics of a sequence's frames for which there is something."""
+    seen = [camera for camera in COLOUR_CAMERAS if any(source.image(camera, frame) for frame in frames)]
+    topics = [BagTopic(CLOUD_TOPIC, CLOUD_TYPE)]
+    topics += [BagTopic(image_topic(camera), IMAGE_TYPE) for camera in seen]
+    topics += [BagTopic(info_topic(camera.number), INFO_TYPE) for camera in source.cameras]
+    if source.motion is not None:
+        topics += [BagTopic(TF_TOPIC, TF_TYPE, depth=100), BagTopic(ODOMETRY_TOPIC, ODOMETRY_TYPE, depth=100)]
+    if source.camera_mount is not None:
+        topics.append(BagTopic(STATIC_TF_TOPIC, TF_TYPE, latched=True, depth=1))
+    if any(source.truth_layers(frame) for frame in frames):
+        topics.append(BagTopic(TRUTH_TOPIC, GRID_TYPE))
+    return topics

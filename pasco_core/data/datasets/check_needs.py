@@ -43,19 +43,21 @@ def _common(sequences: Sequence[SequenceReport], truth: str, missing_truth: str)
     scans = [(s, frozenset(s.files[_SCAN])) for s in sequences]
     usable = [(s, s.usable) for s in sequences]
     training = [(s, s.usable) for s in sequences if s.split == "train"]
-    validation = any(s.usable for s in sequences if s.split == "val")
     if any(s.truth for s in sequences):
         missing_truth = "no scan for any frame with voxel truth"
     no_truth = missing_truth if any(frames for _, frames in scans) else "no scans"
     some = any(frames for _, frames in usable)
-    no_training = "no such frame in a training sequence" if some else no_truth
-    no_validation = "" if validation or not any(frames for _, frames in training) else " (none for validation)"
     both = (_SCAN, _TRUTH)
+    no_training = "no such frame in a training sequence" if some else no_truth
+    if any(frames for _, frames in training) and not any(
+        s.usable - s.damaged(s.usable, *both) for s in sequences if s.split == "val"
+    ):
+        training, no_training = [], "no such frame in a validation sequence; data.val_sequences may name another one"
     return [
         _need("infer", "scans", scans, (_SCAN,), "no scans"),
         _need("replay", "scans", scans, (_SCAN,), "no scans"),
         _need("eval", f"scans and {truth}", usable, both, no_truth),
-        _need("train", f"the same in training sequences{no_validation}", training, both, no_training),
+        _need("train", "the same in training and validation sequences", training, both, no_training),
     ]
 
 

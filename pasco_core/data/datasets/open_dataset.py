@@ -12,6 +12,8 @@ from pasco_core.data.datasets.kitti_raw import is_kitti_raw
 from pasco_core.data.datasets.semantic_kitti import SemanticKitti, sequences_root
 from pasco_core.errors import DataError
 
+_SEMANTIC_KITTI, _KITTI_360 = "SemanticKITTI", "SSCBench-KITTI-360"
+
 
 def open_dataset(root: str | os.PathLike[str], truth_root: str | os.PathLike[str] | None = None) -> Dataset:
     """The reader for the layout found in ``root``: SemanticKITTI or SSCBench-KITTI-360. Reads no scan.
@@ -23,20 +25,32 @@ def open_dataset(root: str | os.PathLike[str], truth_root: str | os.PathLike[str
             that lie where nothing can be written.
 
     Raises:
-        DataError: no such folder, or none of these layouts; the message says where a dataset seems to be instead.
+        DataError: no such folder, or none of these layouts; the message says where a dataset seems to be instead. Or
+            ``truth_root`` has the other layout.
     """
     root = Path(root)
     for path in (root, truth_root):
         if path is not None and not is_folder(Path(path)):
             raise DataError(f"Expected {path} to be a folder with a dataset, got {_kind(Path(path))}")
-    if is_folder(sequences_root(root) / "sequences"):
+    layout, other = _layout(root), "" if truth_root is None else _layout(Path(truth_root))
+    if layout and other not in ("", layout):
+        rule = f"to be in the layout of {root}, {layout}"
+        raise DataError(f"Expected the folder of labels {truth_root} {rule}, got {other}")
+    if layout == _SEMANTIC_KITTI:
         return SemanticKitti(root, truth_root)
-    if is_kitti_360(root):
+    if layout == _KITTI_360:
         return Kitti360(root, truth_root)
     raise DataError(
-        f"Expected {root} to hold sequences/ (SemanticKITTI), or data_3d_raw/ or labels/ (SSCBench-KITTI-360), "
+        f"Expected {root} to hold sequences/ ({_SEMANTIC_KITTI}), or data_3d_raw/ or labels/ ({_KITTI_360}), "
         f"got {_content(root)}{layout_hint(root)}"
     )
+
+
+def _layout(root: Path) -> str:
+    """What a folder holds, "" where that is neither layout."""
+    if is_folder(sequences_root(root) / "sequences"):
+        return _SEMANTIC_KITTI
+    return _KITTI_360 if is_kitti_360(root) else ""
 
 
 def layout_hint(root: Path) -> str:
