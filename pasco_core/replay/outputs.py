@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pasco_core.atomic_write import atomic_write
 from pasco_core.data.bags.message_types import known_types
@@ -52,17 +49,14 @@ def bag_parts(out: Path) -> BagParts:
 
 
 def keep(out: Path, number: int, messages: Mapping[str, Any]) -> None:
-    """Keeps the messages of one cloud, serialized, by output name."""
+    """Keeps the messages of one cloud, serialized: a line of JSON with their names and sizes, then their bytes."""
     path = _kept_path(out, number)
     path.parent.mkdir(parents=True, exist_ok=True)
     types = known_types()
-    buffer = io.BytesIO()
-    arrays = {
-        name: np.frombuffer(types.serialize_cdr(message, _TYPES[name]), np.uint8) for name, message in messages.items()
-    }
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    parts = {name: types.serialize_cdr(message, _TYPES[name]) for name, message in messages.items()}
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        file.write(json.dumps({name: len(part) for name, part in parts.items()}).encode() + b"\n")
+        file.writelines(parts.values())
 
 
 def kept(out: Path, number: int) -> dict[str, bytes]:
@@ -73,10 +67,15 @@ def kept(out: Path, number: int) -> dict[str, bytes]:
     """
     path = _kept_path(out, number)
     try:
-        with np.load(path, allow_pickle=False) as content:
-            return {name: content[name].tobytes() for name in content.files}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            sizes = {str(name): int(size) for name, size in json.loads(file.readline()).items()}
+            parts = {name: file.read(size) for name, size in sizes.items()}
+            rest = file.read(1)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise DataError(f"Expected {path} to be what `pasco replay` kept, got {error}") from error
+    if rest or any(len(part) != sizes[name] for name, part in parts.items()):
+        raise DataError(f"Expected {path} to be what `pasco replay` kept, got another number of bytes")
+    return parts
 
 
 def has_kept(out: Path, number: int) -> bool:
@@ -86,7 +85,7 @@ def has_kept(out: Path, number: int) -> bool:
 
 def any_kept(out: Path) -> bool:
     """Whether the messages of any cloud are kept."""
-    return any((out / _KEPT).glob("*.npz"))
+    return any((out / _KEPT).glob("*.messages"))
 
 
 def forget(out: Path, number: int) -> None:
@@ -95,4 +94,4 @@ def forget(out: Path, number: int) -> None:
 
 
 def _kept_path(out: Path, number: int) -> Path:
-    return out / _KEPT / f"{number:06d}.npz"
+    return out / _KEPT / f"{number:06d}.messages"

@@ -11,7 +11,10 @@ import replay_stand_in as stand_in
 from replay_stand_in import done, messages_of
 
 from pasco_core.data.bags import open_bag
-from pasco_core.errors import CheckpointError, ConfigError
+from pasco_core.data.bags.message_classes import message_classes
+from pasco_core.errors import CheckpointError, ConfigError, DataError
+from pasco_core.messages.message_types import MESSAGE_TYPES
+from pasco_core.messages.outputs import OutputBuilder
 from pasco_core.messages.scene_reader import scene_from_messages
 from pasco_core.replay import ReplayPlan, begin, replay, settings_from
 from pasco_core.replay import outputs as replay_outputs
@@ -294,3 +297,16 @@ def test_truth_of_a_dataset_with_several_sequences_must_be_named(bag, tmp_path):
     plan = plan_of(bag, truth=TruthPlace(str(tmp_path / "kitti")))
     with pytest.raises(ConfigError, match="--truth-sequence to name one of 00, 08, got none"):
         done(plan, tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: d + b"x", lambda d: b"", lambda d: b"[]\n"])
+def test_kept_messages_come_back_as_they_were_and_damaged_ones_are_refused(tmp_path, damage):
+    types = message_classes(MESSAGE_TYPES)
+    builder = OutputBuilder(types, "stand-in", lambda name: True)
+    messages = builder.scene(stand_in.scene_of(stand_in.points_of(0)), stand_in.header(5), settings_from([]))
+    replay_outputs.keep(tmp_path, 3, messages)
+    assert list(replay_outputs.kept(tmp_path, 3)) == list(messages)
+    path = next((tmp_path / "kept").iterdir())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match="kept"):
+        replay_outputs.kept(tmp_path, 3)
