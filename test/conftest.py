@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from pasco_core.threads import wait_briefly
+from pasco_core.threads import SPIN_COUNT
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_DOMAIN, LAST_DOMAIN = 1, 100  # above 101 the ports of a domain run into those that Linux gives to other programs
@@ -19,7 +19,7 @@ FIRST_DOMAIN, LAST_DOMAIN = 1, 100  # above 101 the ports of a domain run into t
 def pytest_configure(config: pytest.Config) -> None:
     """Before any test module imports torch or rclpy: both read their environment once."""
     os.environ.setdefault("OMP_NUM_THREADS", "2")
-    wait_briefly()
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # the count alone: tests run many processes beside each other
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     profile_variable = "FASTRTPS" if os.environ.get("ROS_DISTRO") in ("humble", "jazzy") else "FASTDDS"
     os.environ[f"{profile_variable}_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_profile.xml")

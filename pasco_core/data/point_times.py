@@ -66,7 +66,8 @@ class PointTimes:
         span = float(last) - float(first) if values.dtype.kind == "f" else float(int(last) - int(first))
         if span == 0:
             return np.zeros(len(values)), f"{field}: all values are equal; all points count as measured at the stamp"
-        if values.dtype.kind == "f" and np.spacing(np.abs(last)) > _COARSEST_STEP * span:
+        # The largest number has none above it: the step is that to the number below.
+        if values.dtype.kind == "f" and np.spacing(np.nextafter(np.abs(last), 0 * last)) > _COARSEST_STEP * span:
             return None, f"{field} is too coarse for times as large as {float(last):.9g}: the times are not used"
         unit = self._unit_for(span)
         if unit is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -113,6 +113,7 @@ def test_a_unit_guessed_too_large_from_a_fragment_is_corrected_for_good():
 
 
 @settings(max_examples=300, deadline=None)
+@example(values=np.array([3.4028235e38, 0.0], np.float32), stamp=0, unit="auto")
 @given(
     arrays(st.sampled_from([np.dtype(k) for k in ("f4", "f8", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8")]),
            st.integers(1, 6)),
