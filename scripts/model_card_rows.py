@@ -32,6 +32,11 @@ def rows(folder: Path) -> Iterator[str]:
             yield row(method if len(results) == 1 else f"{condition}, {method}", figures)
 
 
+def table(folder: Path) -> str:
+    """The table of an evaluation, under the name of its folder."""
+    return "\n".join([f"{folder}", HEAD, *rows(folder), ""])
+
+
 def _text(value: float | None, digits: int, scale: float = 1.0) -> str:
     return "–" if value is None else f"{scale * value:.{digits}f}"
 
@@ -44,7 +49,7 @@ def main() -> int:
     for folder in map(Path, sys.argv[1:]):
         if not (folder / "metrics.json").is_file():
             sys.exit(f"model_card_rows.py: Expected {folder} to hold the results of pasco eval, got no metrics.json")
-        print("\n".join([f"{folder}", HEAD, *rows(folder), ""]))
+        print(table(folder))
     return 0
 
 

@@ -25,6 +25,8 @@ NOTES = (
 
 def main() -> int:
     """Runs the steps; the first that fails ends it."""
+    from model_card_rows import table
+
     args = _arguments()
     town, run = args.work / "town", args.work / "run"
     frames, every = str(10 * args.seconds), str(args.spacing)
@@ -40,7 +42,8 @@ def main() -> int:
         pasco("eval", str(town), *source, "--sequences", *UNSEEN, "--jobs", str(args.jobs), "--out", str(out))
     pasco("eval", str(town), "--sequences", *UNSEEN, "--every", "4", "--corruptions", "all",
           "--jobs", str(args.jobs), "--out", str(args.work / "corrupted"))
-    pasco_script("model_card_rows.py", *(str(args.work / name) for name in ("shipped", "baselines", "corrupted")))
+    for name in ("shipped", "baselines", "corrupted"):
+        print(table(args.work / name))
     return 0
 
 
@@ -48,11 +51,6 @@ def pasco(*arguments: str) -> None:
     """Runs a command of this checkout."""
     print("pasco", *arguments, flush=True)
     subprocess.run([sys.executable, "-m", "pasco_core", *arguments], cwd=ROOT, check=True)
-
-
-def pasco_script(name: str, *arguments: str) -> None:
-    """Runs another script of this folder."""
-    subprocess.run([sys.executable, str(ROOT / "scripts" / name), *arguments], cwd=ROOT, check=True)
 
 
 def settings(pairs: list[str]) -> list[str]:

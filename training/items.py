@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.datasets.training_item import SubnetTarget, subnet_target
-from pasco_core.data.frame import Frame, VoxelTruth
+from pasco_core.data.frame import UNKNOWN, Frame, VoxelTruth
 from pasco_core.data.point_cloud import checked_points
 from pasco_core.errors import DataError
 from pasco_core.geometry.rigid import warp_voxels
@@ -56,6 +57,12 @@ class _Scan:
     truth: VoxelTruth
     rows: np.ndarray
     voxels: np.ndarray
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """Numbers of the classes that have a voxel, without "empty"."""
+        present = classes_in(self.truth, UNKNOWN)
+        return np.flatnonzero(present[1:]) + 1
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ class TrainingItems(TorchDataset):
     def _view(self, scan: _Scan, transform: np.ndarray, rng: np.random.Generator) -> _View:
         points, rows = scan.points, scan.rows
         warped = warp_voxels(scan.voxels, transform, self._dataset.grid)
-        around = self._focus(scan.truth, transform, rng)
+        around = self._focus(scan, transform, rng)
         for _ in range(_TRIES):  # a crop may hold no point or nothing known
             target = self._target(scan.truth, transform, rng, around)
             inside = target.keeps(warped)
@@ -156,17 +163,14 @@ class TrainingItems(TorchDataset):
             torch.from_numpy(points) if self._with_scans else torch.empty(0, 4), torch.from_numpy(rows),
         )
 
-    def _focus(self, truth: VoxelTruth, transform: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    def _focus(self, scan: _Scan, transform: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
         """(2,) where in the subnet's grid the crop is to lie: at some voxel of a class, each class alike; or None."""
         focus = self._experiment.augmentation.focus
-        if focus == 0 or rng.random() >= focus:
+        if focus == 0 or rng.random() >= focus or not len(scan.classes):
             return None
-        classes = np.flatnonzero(classes_in(truth, self._experiment.labels.n_classes))
-        classes = classes[classes > 0]
-        if not len(classes):
-            return None
-        candidates = np.flatnonzero(truth.semantics.ravel() == rng.choice(classes))
-        voxel = np.stack(np.unravel_index(rng.choice(candidates), truth.semantics.shape))
+        semantics = scan.truth.semantics
+        candidates = np.flatnonzero(semantics.ravel() == rng.choice(scan.classes))
+        voxel = np.stack(np.unravel_index(rng.choice(candidates), semantics.shape))
         return warp_voxels(voxel[None].astype(np.int32), transform, self._dataset.grid)[0, :2]
 
     def _target(

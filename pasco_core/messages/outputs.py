@@ -59,6 +59,11 @@ CAMERA_OUTPUTS = (Output("overlay", "Image", needs_camera=True),)
 """What is made of a scene and the pictures of cameras."""
 
 
+def enabled_outputs(config: NodeConfig) -> tuple[Output, ...]:
+    """The outputs that the settings switch on."""
+    return tuple(output for output in (*OUTPUTS, *CAMERA_OUTPUTS) if output.enabled(config))
+
+
 class OutputBuilder:
     """Builds the messages of the outputs that somebody can receive.
 

@@ -12,7 +12,7 @@ from pasco_core.data.bags.message_types import known_types
 from pasco_core.data.bags.writer import BagFormat, BagParts, BagTopic
 from pasco_core.errors import DataError
 from pasco_core.messages.message_types import MESSAGE_TYPES
-from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS
+from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS, enabled_outputs
 from pasco_core.settings.node_config import NODE_NAME, NodeConfig
 
 NODE = f"/{NODE_NAME}"
@@ -38,7 +38,7 @@ def bag_topics(settings: NodeConfig, with_cameras: bool) -> list[BagTopic]:
     """
     topics = [
         BagTopic(topic_of(o.name), o.ros_type, latched=o.latched, depth=1 if o.latched else 2)
-        for o in (*OUTPUTS, *CAMERA_OUTPUTS) if o.enabled(settings) and (with_cameras or not o.needs_camera)
+        for o in enabled_outputs(settings) if with_cameras or not o.needs_camera
     ]
     return [*topics, BagTopic(STATUS, MESSAGE_TYPES["FrameStatus"], depth=100)]
 

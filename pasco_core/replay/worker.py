@@ -18,7 +18,7 @@ from pasco_core.evaluation.frame_record import FrameRecord, frame_scores
 from pasco_core.evaluation.plan import RunFile, WorkItem
 from pasco_core.geometry.camera_model import CameraModel
 from pasco_core.messages.message_types import MESSAGE_TYPES
-from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS, OutputBuilder
+from pasco_core.messages.outputs import OutputBuilder, enabled_outputs
 from pasco_core.messages.projection import occupied_mask
 from pasco_core.prediction import ScenePrediction
 from pasco_core.replay.clouds import CloudItem
@@ -62,7 +62,7 @@ class CloudWorker:
         self._model: Model = task.plan.loader(task.plan.settings)
         _check_truth(task.plan.truth, self._model)
         self._types = message_classes(MESSAGE_TYPES)
-        wanted = {output.name for output in (*OUTPUTS, *CAMERA_OUTPUTS) if output.enabled(task.plan.settings)}
+        wanted = {output.name for output in enabled_outputs(task.plan.settings)}
         self._builder = OutputBuilder(self._types, self._model.checkpoint, wanted.__contains__)
         self._digest = evaluation_run(task.plan, self._model.labels.name).digest
         self._models: dict[tuple[Any, ...], CameraModel] = {}

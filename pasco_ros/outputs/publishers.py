@@ -8,7 +8,7 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
 
-from pasco_core.messages.outputs import CAMERA_OUTPUTS, OUTPUTS, Output
+from pasco_core.messages.outputs import OUTPUTS, Output, enabled_outputs
 from pasco_core.settings.node_config import NodeConfig
 from pasco_ros import qos
 from pasco_ros.outputs.messages import message_class
@@ -49,10 +49,7 @@ class OutputPublishers:
     def __init__(self, node: LifecycleNode, config: NodeConfig, events: QosEvents) -> None:
         self._node = node
         self._latched = {output.name for output in OUTPUTS if output.latched}
-        self._publishers: dict[str, LifecyclePublisher] = {}
-        for output in (*OUTPUTS, *CAMERA_OUTPUTS):
-            if output.enabled(config):
-                self._publishers[output.name] = self._create(output, events)
+        self._publishers = {output.name: self._create(output, events) for output in enabled_outputs(config)}
 
     def wanted(self, name: str) -> bool:
         """Whether a message of this output can reach somebody: it has a subscriber, or is kept for a late one."""

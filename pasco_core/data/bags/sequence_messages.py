@@ -209,6 +209,6 @@ def _topics(source: SequenceSource, frames: Sequence[Frame]) -> list[BagTopic]:
         topics += [BagTopic(TF_TOPIC, TF_TYPE, depth=100), BagTopic(ODOMETRY_TOPIC, ODOMETRY_TYPE, depth=100)]
     if source.camera_mount is not None:
         topics.append(BagTopic(STATIC_TF_TOPIC, TF_TYPE, latched=True, depth=1))
-    if any(source.truth_layers(frame) for frame in frames):
+    if any(map(source.has_truth, frames)):
         topics.append(BagTopic(TRUTH_TOPIC, GRID_TYPE))
     return topics

@@ -92,6 +92,9 @@ class SequenceSource(Protocol):
     def image(self, camera: int, frame: Frame) -> ImageFile | None:
         """A camera's image of a frame, if there is one."""
 
+    def has_truth(self, frame: Frame) -> bool:
+        """Whether ``truth_layers`` has any; no file is read."""
+
     def truth_layers(self, frame: Frame) -> dict[str, np.ndarray]:
         """What is known about the frame's voxels, by name of the layer."""
 
@@ -152,6 +155,11 @@ class SemanticKittiSource:
         """As ``SequenceSource`` says; that of camera N lies in ``image_N``."""
         path = self._dataset.image_path(frame, camera)
         return ImageFile(path, self.stamp(frame)) if path.is_file() else None
+
+    def has_truth(self, frame: Frame) -> bool:
+        """As ``SequenceSource`` says."""
+        masks = (self._dataset.voxel_path(frame, ending).is_file() for ending in BIT_ENDINGS)
+        return _has_labels(self._dataset, frame, self._dataset.voxel_path(frame, ".label")) or any(masks)
 
     def truth_layers(self, frame: Frame) -> dict[str, np.ndarray]:
         """As ``SequenceSource`` says: besides what every layout has, the values of the voxel files."""
@@ -218,6 +226,10 @@ class Kitti360Source:
             return read_timestamps(self._times_path, numbers.tolist(), "the raw scans")
         return EPOCH + numbers * PERIOD
 
+    def has_truth(self, frame: Frame) -> bool:
+        """As ``SequenceSource`` says."""
+        return _has_labels(self._dataset, frame, self._dataset.label_path(frame))
+
     def truth_layers(self, frame: Frame) -> dict[str, np.ndarray]:
         """As ``SequenceSource`` says."""
         return _known_layers(self._dataset, frame, self._dataset.label_path(frame))
@@ -268,6 +280,10 @@ class KittiRawSource:
         stamp = self._dataset.image_stamps(self._sequence, camera).get(frame.index)
         return None if stamp is None else ImageFile(self._dataset.image_path(frame, camera), stamp)
 
+    def has_truth(self, frame: Frame) -> bool:
+        """Never: the layout has no truth."""
+        return False
+
     def truth_layers(self, frame: Frame) -> dict[str, np.ndarray]:
         """Nothing: the layout has no truth."""
         return {}
@@ -309,9 +325,14 @@ def _kitti_cameras(known: Calibration) -> tuple[SequenceCamera, ...]:
     return tuple(SequenceCamera(number, matrix) for number, matrix in matrices if matrix is not None)
 
 
+def _has_labels(dataset: SemanticKitti | Kitti360, frame: Frame, own: Path) -> bool:
+    """Whether a frame has voxel labels (``own``) or instance labels."""
+    return own.is_file() or any(instance_path(root, frame).is_file() for root in (dataset.truth_root, dataset.root))
+
+
 def _known_layers(dataset: SemanticKitti | Kitti360, frame: Frame, own: Path) -> dict[str, np.ndarray]:
-    """The layers ``semantics`` and ``instance`` of a frame with voxel labels (``own``) or instance labels."""
-    if not (own.is_file() or any(instance_path(root, frame).is_file() for root in (dataset.truth_root, dataset.root))):
+    """The layers ``semantics`` and ``instance`` of a frame that has labels, as ``_has_labels`` says."""
+    if not _has_labels(dataset, frame, own):
         return {}
     truth: VoxelTruth = dataset.truth(frame)
     nothing = (truth.semantics == UNKNOWN) & (truth.instances == 0)
