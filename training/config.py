@@ -19,6 +19,7 @@ from training.yaml_config import build, plain, with_setting
 LABELS: dict[str, LabelSet] = {"semantic_kitti": SEMANTIC_KITTI, "kitti_360": KITTI_360}
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 PRECISIONS = ("32", "bf16", "fp16")
+SCAN_CHANGES = ("mirror", "intensity_changes", "intensity_hidden", "corruptions")
 RECIPES = Path(__file__).resolve().parent.parent / "config" / "training"
 
 
@@ -77,6 +78,10 @@ class AugmentationConfig:
         same_scan: share of the items in which all subnets see the same scan, as they do in inference, instead of
             different ones; helps small networks (input repetition, Havasi et al., ICLR 2021). Published: 0.
         fixed_views: the deterministic views of inference instead of random ones, for overfitting tests.
+        mirror: share of the scans in which left and right are exchanged.
+        intensity_changes: share of the scans whose intensities are those of another sensor and other materials.
+        intensity_hidden: share of the scans without intensities: all are 0.
+        corruptions: share of the scans under one of ``pasco_core.data.simulation.corruptions``, at any of its levels.
     """
 
     max_angle: float = 30.0
@@ -86,6 +91,10 @@ class AugmentationConfig:
     point_dropout: float = 0.0
     same_scan: float = 0.0
     fixed_views: bool = False
+    mirror: float = 0.0
+    intensity_changes: float = 0.0
+    intensity_hidden: float = 0.0
+    corruptions: float = 0.0
 
     def __post_init__(self) -> None:
         _range("max_angle", self.max_angle, 0, 180)
@@ -94,6 +103,13 @@ class AugmentationConfig:
         _range("focus", self.focus, 0, 1)
         _range("point_dropout", self.point_dropout, 0, 0.99)
         _range("same_scan", self.same_scan, 0, 1)
+        for name in SCAN_CHANGES:
+            _range(name, getattr(self, name), 0, 1)
+
+    @property
+    def changes_scans(self) -> bool:
+        """Whether scans may differ from those on disk in more than the view of them."""
+        return any(getattr(self, name) > 0 for name in SCAN_CHANGES)
 
 
 @dataclass(frozen=True)
@@ -246,6 +262,11 @@ class Experiment:
             raise ConfigError(
                 f"Expected network.in_channels to be more than {GEOMETRIC_CHANNELS} with data.features, "
                 f"got {self.network.in_channels}"
+            )
+        if self.data.feature_cache and self.augmentation.changes_scans:
+            raise ConfigError(
+                f"Expected {', '.join(SCAN_CHANGES)} of augmentation to be 0 with stored features "
+                "(data.feature_cache), which are those of the scans on disk; data.features makes them in each step"
             )
         _choice("precision", self.precision, PRECISIONS)
         _range("ema_decay", self.ema_decay, 0, 0.999999)

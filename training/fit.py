@@ -25,6 +25,7 @@ from training.moving_average import MovingAverage
 from training.precision import precision_plugin
 from training.progress import Lines, LoaderWatch, StepLimit, progress_bar
 from training.sampling import EpochSampler
+from training.synchronised_batch_norm import SynchronisedBatchNorms
 from training.yaml_config import dump
 
 log = logging.getLogger("training")
@@ -164,14 +165,14 @@ def make_trainer(
     callbacks += [LoaderWatch(experiment.data.workers), Lines(experiment.log.every), checkpoints]
     callbacks += [bar] if bar else []
     many = machine.n_devices * machine.nodes > 1
+    synchronisation = [SynchronisedBatchNorms()] if many else []
     return pl.Trainer(
         accelerator="gpu" if machine.kind == "cuda" else "cpu",
         devices=machine.n_devices,
         num_nodes=machine.nodes,
         # The last layers of the mask transformer get no loss while only completion is trained.
         strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
-        sync_batchnorm=many and machine.kind == "cuda",
-        plugins=[precision_plugin(experiment.precision, machine.kind), SafeCheckpointIO()],
+        plugins=[precision_plugin(experiment.precision, machine.kind), SafeCheckpointIO(), *synchronisation],
         max_epochs=experiment.schedule.epochs,
         accumulate_grad_batches=experiment.optimiser.accumulate,
         gradient_clip_val=experiment.optimiser.gradient_clip or None,

@@ -28,6 +28,7 @@ from pasco_core.systems.pasco.transforms import fixed_transforms, random_near_tr
 from training.batch import TrainingBatch
 from training.config import Experiment
 from training.sampling import classes_in
+from training.scan_changes import changed_scan
 
 _TRIES = 20
 
@@ -42,7 +43,7 @@ class PointFeatures(Protocol):
 
 @dataclass(frozen=True)
 class _Scan:
-    """One scan as it is on disk, read once however many subnets see it.
+    """One scan, read and changed once however many subnets see it.
 
     Args:
         frame: its name.
@@ -119,7 +120,7 @@ class TrainingItems(TorchDataset):
         if not self._experiment.network.mirrored_views:  # near views of the same place: the crops should meet
             chosen, seed = [index] * n, int(rng.integers(2**63))
             rngs = [np.random.default_rng(seed) for _ in range(n)]
-        scans = {i: self._scan(self._frames[i]) for i in set(chosen)}
+        scans = {i: self._scan(self._frames[i], rng) for i in dict.fromkeys(chosen)}
         views = [self._view(scans[i], matrix, own) for i, matrix, own in zip(chosen, transforms, rngs)]
         return TrainingBatch(
             features=tuple(view.features for view in views),
@@ -138,10 +139,12 @@ class TrainingItems(TorchDataset):
         draw = random_transforms if self._experiment.network.mirrored_views else random_near_transforms
         return draw(n, rng, augmentation.max_angle, augmentation.max_shift)
 
-    def _scan(self, frame: Frame) -> _Scan:
-        points, grid = checked_points(self._dataset.points(frame)), self._dataset.grid
+    def _scan(self, frame: Frame, rng: np.random.Generator) -> _Scan:
+        points, truth = checked_points(self._dataset.points(frame)), self._dataset.truth(frame)
+        grid = self._dataset.grid
+        points, truth = changed_scan(points, truth, grid, self._experiment.augmentation, rng)
         rows = np.flatnonzero(grid.contains(points[:, :3]))
-        return _Scan(frame, points, self._dataset.truth(frame), rows, grid.voxel_of(points[rows, :3]))
+        return _Scan(frame, points, truth, rows, grid.voxel_of(points[rows, :3]))
 
     def _view(self, scan: _Scan, transform: np.ndarray, rng: np.random.Generator) -> _View:
         points, rows = scan.points, scan.rows

@@ -87,7 +87,7 @@ class SparseBatchNorm(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """(N, C) → (N, C)."""
-        alone = not isinstance(self.bn, nn.SyncBatchNorm)  # else the other processes would wait for this one
+        alone = isinstance(self.bn, nn.BatchNorm1d)  # for a synchronised one the other processes wait
         if self.training and alone and x.n_voxels < 2:
             # The batch statistics of fewer than two voxels are undefined: the running ones stand in.
             scale, shift = self.affine()
