@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,8 @@ from training.synchronised_batch_norm import SynchronisedBatchNorms
 from training.yaml_config import dump
 
 log = logging.getLogger("training")
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,11 @@ def fit(
 
 # What Lightning says of choices that are meant.
 _EXPECTED_WARNINGS = (
-    r".*does not have many workers.*", r".*dataloader is not resumable.*", r".*`sync_dist=True`.*",
+    r".*does not have many workers.*", r".*dataloader is not resumable.*", r".*sync_dist=True.*",
     r".*find_unused_parameters=True was specified.*", r".*overridden `transfer_batch_to_device`.*", r".*treespec.*",
     r".*Checkpoint directory.*", r".*smaller than the logging interval.*",
+    # The bottleneck's kernels of size 1 in z: their strides there mean nothing, and nothing is slower for it.
+    r".*Grad strides do not match bucket view strides.*",
 )
 
 
@@ -165,14 +170,15 @@ def make_trainer(
     callbacks += [LoaderWatch(experiment.data.workers), Lines(experiment.log.every), checkpoints]
     callbacks += [bar] if bar else []
     many = machine.n_devices * machine.nodes > 1
-    synchronisation = [SynchronisedBatchNorms()] if many else []
+    plugins: list[Any] = [precision_plugin(experiment.precision, machine.kind), SafeCheckpointIO()]
+    plugins += [SynchronisedBatchNorms()] if many else []
     return pl.Trainer(
         accelerator="gpu" if machine.kind == "cuda" else "cpu",
         devices=machine.n_devices,
         num_nodes=machine.nodes,
         # The last layers of the mask transformer get no loss while only completion is trained.
         strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
-        plugins=[precision_plugin(experiment.precision, machine.kind), SafeCheckpointIO(), *synchronisation],
+        plugins=plugins,
         max_epochs=experiment.schedule.epochs,
         accumulate_grad_batches=experiment.optimiser.accumulate,
         gradient_clip_val=experiment.optimiser.gradient_clip or None,
@@ -209,6 +215,7 @@ def _check_out(out: Path, experiment: Experiment, resume: bool, allow_changes: b
 
 
 def _check_machine(experiment: Experiment, machine: Machine, data: SceneData) -> None:
+    check_launcher(machine, os.environ)
     world = machine.n_devices * machine.nodes
     if len(data.val_frames) < world:
         raise ConfigError(f"Expected at least {world} validation frames, one per device, got {len(data.val_frames)}")
@@ -218,6 +225,28 @@ def _check_machine(experiment: Experiment, machine: Machine, data: SceneData) ->
             f"Expected precision to be 32 on a CPU, whose half-precision gradients of 3D convolutions are wrong, "
             f"got {experiment.precision}"
         )
+
+
+def check_launcher(machine: Machine, environment: Mapping[str, str]) -> None:
+    """Refuses a machine that is not what torchrun or SLURM starts, before the processes wait for each other.
+
+    Args:
+        machine: what was asked for.
+        environment: variables of this process.
+
+    Raises:
+        ConfigError: the option, the variable and both numbers are named.
+    """
+    in_slurm_task = "SLURM_PROCID" in environment and environment.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+    if in_slurm_task and int(environment.get("SLURM_NTASKS", 1)) > 1 and "SLURM_NTASKS_PER_NODE" not in environment:
+        raise ConfigError("Expected the SLURM job to be started with --ntasks-per-node, got --ntasks alone")
+    started = ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES") if in_slurm_task else ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE")
+    asked = (("--devices", machine.n_devices), ("--nodes", machine.nodes))
+    for name, (option, number) in zip(started, asked):
+        if int(environment.get(name, number)) != number:
+            raise ConfigError(
+                f"Expected {option} to be {environment[name]}, as many as the launcher starts ({name}), got {number}"
+            )
 
 
 def _loggers(experiment: Experiment, out: Path) -> list[Logger]:

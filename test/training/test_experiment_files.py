@@ -59,8 +59,7 @@ def test_the_paper_recipes_hold_the_published_numbers(
 def test_the_small_recipe_is_corrected_and_an_ensemble():
     experiment = read_experiment("small")
     assert experiment.network.n_subnets == 2
-    assert experiment.losses == LossConfig()
-    assert experiment.losses.unknown_as_empty > 0
+    assert experiment.losses == LossConfig(unknown_as_empty=0.3)
     assert not experiment.targets.swapped_coarse_empty
 
 

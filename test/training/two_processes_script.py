@@ -1,4 +1,7 @@
-"""A training of two steps under torchrun; each process prints a sum of its weights and what the validation counted."""
+"""A training of two steps in two processes; each prints a sum of its weights and what the validation counted.
+
+Arguments: folder, devices per machine, machines, and "lonely" for scenes of which every second has a single point.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,17 @@ class Report(pl.Callback):
 SEEN: list[int] = []
 
 
+class Lonely(ToyScenes):
+    """Of every second scan one point is left."""
+
+    def points(self, frame):
+        points = super().points(frame)
+        return points[:1] if frame.index % 2 else points
+
+
 def main() -> None:
+    devices, machines = int(sys.argv[2]), int(sys.argv[3])
+    scenes = Lonely(4) if "lonely" in sys.argv else ToyScenes(4)
     experiment = tiny_experiment(
         schedule={"kind": "constant", "epochs": 1}, validation={"every_n_epochs": 1, "checkpoint_every": 100},
         targets={"empty_prior": 20.0, "keep_truth": False}, data={"val_frames": 3},
@@ -44,7 +57,8 @@ def main() -> None:
         return merged
 
     fit_module.make_trainer, validation_module.gather = reporting, counting
-    fit_module.fit(experiment, Path(sys.argv[1]), machine=fit_module.Machine("cpu", devices=2), dataset=ToyScenes(4))
+    machine = fit_module.Machine("cpu", devices, machines)
+    fit_module.fit(experiment, Path(sys.argv[1]), machine=machine, dataset=scenes)
 
 
 if __name__ == "__main__":
