@@ -26,6 +26,7 @@ def main() -> int:
     from safetensors.torch import load_file, save_file
 
     from pasco_core.data.datasets import open_dataset
+    from pasco_core.device import usable_device
     from pasco_core.evaluation.dense_baseline import DenseUNetPredictor
     from pasco_core.evaluation.plan import choose_frames
     from pasco_core.systems.dense_unet import DenseUNet
@@ -41,7 +42,7 @@ def main() -> int:
         network.load_state_dict(load_file(args.weights))
     else:
         began = time.process_time()
-        network = train_dense(experiment, open_dataset(args.data), args.steps)
+        network = train_dense(experiment, open_dataset(args.data), args.steps, device=usable_device(args.device)).cpu()
         args.weights.parent.mkdir(parents=True, exist_ok=True)
         save_file(network.state_dict(), args.weights)
         print(f"{args.steps} steps in {time.process_time() - began:.0f} s of processor time", flush=True)
@@ -77,6 +78,7 @@ def _arguments() -> argparse.Namespace:
         help="written, or read where it is there (default: out/dense_unet.safetensors)")
     add("--steps", type=int, default=1000, help="of training (default: 1000)")
     add("--threads", type=int, default=1, help="of torch (default: 1)")
+    add("--device", default="cpu", help="to train on: cpu, cuda or cuda:<index> (default: cpu)")
     add("--recipe", default="small", help="experiment whose data, optimiser and losses are used (default: small)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="setting of the experiment; may be repeated")
     return parser.parse_args()

@@ -21,6 +21,7 @@ from training.class_weights import class_weights
 from training.config import Experiment
 from training.divergence import TrainingDiverged, not_finite
 from training.items import TrainingItems
+from training.optimiser import make_optimiser
 from training.sampling import chosen_frames, epoch_sampler
 from training.schedule import learning_rate_factor
 
@@ -28,18 +29,20 @@ log = logging.getLogger("training")
 
 
 def train_dense(
-    experiment: Experiment, dataset: Dataset, steps: int, widths: tuple[int, int, int, int] = WIDTHS
+    experiment: Experiment,
+    dataset: Dataset,
+    steps: int,
+    widths: tuple[int, int, int, int] = WIDTHS,
+    device: torch.device | str = "cpu",
 ) -> DenseUNet:
-    """A dense U-Net trained on the CPU by a recipe of PaSCo, in evaluation mode with the moving average's weights.
-
-    The optimiser is AdamW with the recipe's learning rate, schedule and weight decay. Here it decays every weight, also
-    biases and norms, which PaSCo's training leaves out.
+    """A dense U-Net trained by a recipe of PaSCo, in evaluation mode with the moving average's weights.
 
     Args:
         experiment: data, augmentation, optimiser, schedule, completion losses, moving average and seed are its.
         dataset: whose ``data.train_split`` or ``data.train_sequences`` are learnt from.
         steps: of one item each.
         widths: of the network.
+        device: where to train; the network stays there.
 
     Raises:
         TrainingDiverged: a loss that is not finite.
@@ -47,14 +50,13 @@ def train_dense(
     experiment = replace(experiment, network=replace(experiment.network, n_subnets=1))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
-        network = DenseUNet(experiment.labels.n_classes, widths, experiment.targets.empty_prior).train()
+        network = DenseUNet(experiment.labels.n_classes, widths, experiment.targets.empty_prior).to(device).train()
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(experiment.ema_decay), use_buffers=True)
     settings = experiment.optimiser
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    weights = class_weights(experiment)
-    for step, batch in zip(range(steps), _items(experiment, dataset)):
+    optimiser = make_optimiser(network, settings)
+    weights = {stride: values.to(device) for stride, values in class_weights(experiment).items()}
+    for step, item in zip(range(steps), _items(experiment, dataset)):
+        batch = item.to(device)
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * learning_rate_factor(step, steps, experiment.schedule)
         target = batch.targets[0]

@@ -24,6 +24,7 @@ from training.config import Experiment
 from training.divergence import TrainingDiverged, not_finite, save_for_replay
 from training.features import load_feature_network, with_features
 from training.items import ValidationItem
+from training.optimiser import make_optimiser
 from training.precision import run_bottleneck_in
 from training.schedule import learning_rate_factor
 from training.validation import Validation
@@ -121,8 +122,7 @@ class PaSCoTraining(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW with its schedule by steps."""
-        config = self.experiment.optimiser
-        optimiser = torch.optim.AdamW(_groups(self.network, config.weight_decay), lr=config.learning_rate)
+        optimiser = make_optimiser(self.network, self.experiment.optimiser)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: learning_rate_factor(step, self.total_steps, self.experiment.schedule)
         )
@@ -190,14 +190,3 @@ def new_network(experiment: Experiment) -> PaSCo:
             for head in heads:
                 head[0].bias[0, 0] = experiment.targets.empty_prior
     return network
-
-
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Biases, norms and embeddings are not decayed: they have few values, and none should be zero."""
-    embeddings = {id(p) for m in network.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        plain = parameter.ndim < 2 or name.endswith("bias") or id(parameter) in embeddings
-        (free if plain else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]

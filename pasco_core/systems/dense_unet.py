@@ -124,10 +124,10 @@ def voxel_features(features: Tensor, voxels: Tensor, lower: Tensor, shape: tuple
         (1, 9, Z, X, Y) float32; empty voxels are 0.
     """
     cells = voxels.long() - lower.long()
-    inside = ((cells >= 0) & (cells < torch.tensor(shape))).all(1)
+    inside = ((cells >= 0) & (cells < cells.new_tensor(shape))).all(1)
     x, y, z = cells[inside].unbind(1)
     flat = (z * shape[0] + x) * shape[1] + y
-    points = torch.cat([torch.ones(len(flat), 1), features[inside] / torch.tensor(_SCALES)], 1)
-    sums = torch.zeros(shape[0] * shape[1] * shape[2], IN_CHANNELS).index_add_(0, flat, points)
+    points = torch.cat([features.new_ones(len(flat), 1), features[inside] / features.new_tensor(_SCALES)], 1)
+    sums = features.new_zeros(shape[0] * shape[1] * shape[2], IN_CHANNELS).index_add_(0, flat, points)
     counts = sums[:, :1].clone()
     return (sums / counts.clamp(min=1)).T.reshape(1, IN_CHANNELS, shape[2], shape[0], shape[1]).contiguous()
