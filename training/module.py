@@ -18,6 +18,7 @@ from pasco_core.systems.pasco.network import PaSCo
 from pasco_core.systems.pasco.point_inputs import GEOMETRIC_CHANNELS
 from pasco_core.systems.pasco.training_targets import occupied_in_truth
 from pasco_core.systems.pasco.voxel_selection import TrainingSelection
+from pasco_core.systems.waffleiron import WaffleIron
 from training.batch import TrainingBatch
 from training.class_weights import class_weights
 from training.config import Experiment
@@ -49,7 +50,8 @@ class PaSCoTraining(pl.LightningModule):
         for stride, weights in class_weights(experiment).items():
             self.register_buffer(f"class_weights_{stride}", weights, persistent=False)
         self._validation: Validation | None = None
-        self._features: Any = None
+        # In a tuple, so that it is no part of this module: frozen, not saved with it, not synchronised.
+        self._features: tuple[WaffleIron, ...] = ()
         self._batch: TrainingBatch | None = None
 
     @property
@@ -66,7 +68,11 @@ class PaSCoTraining(pl.LightningModule):
                     f"Expected data.features to name a WaffleIron checkpoint, because the network reads {channels} "
                     "features per point, got none"
                 )
-            self._features = load_feature_network(path, channels).to(self.device)
+            self._features = (load_feature_network(path, channels),)
+
+    def on_fit_start(self) -> None:
+        """The network of the point features goes where the trained one is by now."""
+        self._features = tuple(network.to(self.device) for network in self._features)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Training batches go to the device; validation frames stay as arrays, because the predictor takes them."""
@@ -95,7 +101,7 @@ class PaSCoTraining(pl.LightningModule):
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """The total loss; one that is not finite ends the training with the batch saved."""
         if batch.scans:
-            batch = with_features(batch, self._features)
+            batch = with_features(batch, *self._features)
         self._batch = batch
         generator = torch.Generator(self.device)
         generator.manual_seed(self._seed_of(batch))
@@ -130,7 +136,7 @@ class PaSCoTraining(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begins counting."""
-        self._validation = Validation(self.network, self.experiment, str(self.device), self._features)
+        self._validation = Validation(self.network, self.experiment, str(self.device), *self._features)
 
     def validation_step(self, item: ValidationItem, batch_idx: int) -> None:
         """One frame through the predictor."""
