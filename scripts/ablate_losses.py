@@ -26,10 +26,11 @@ SWITCHES = {
 
 VARIANTS = {"corrected": (), "published": tuple(SWITCHES.values()), **{name: (s,) for name, s in SWITCHES.items()}}
 
-# One subnet and small crops: what differs is the losses, and a step takes about a second on one core. All losses but
-# the switches have their default weights, whatever the recipe says.
+# One subnet and small crops: what differs is the losses, and a step takes about a second on one core. Masks are
+# trained, and all losses but the switches have their default weights, whatever the recipe says.
 SMALLEST = (
-    "losses={}", "network.n_subnets=1", "augmentation.crop=0.35", "limits.per_subnet={4: 1500, 2: 5000, 1: 16000}",
+    "losses={}", "network.n_subnets=1", "network.mask_segments=true", "augmentation.crop=0.35",
+    "limits.per_subnet={4: 1500, 2: 5000, 1: 16000}",
     "limits.together={4: 2000, 2: 6500, 1: 21000}", "schedule.warmup=20", "schedule.epochs=1000", "ema_decay=0.95",
     "data.workers=0", "data.val_frames=1", "validation.every_n_epochs=1000", "validation.checkpoint_every=100000",
 )

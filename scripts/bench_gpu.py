@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "test" / "pasco"), str(ROOT / "test" / "sparse")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "test" / part) for part in ("pasco", "sparse", "training"))]
 
 from pasco_core.benchmark.convolution import measure_convolution  # noqa: E402
 from pasco_core.benchmark.machine import product_seconds  # noqa: E402
@@ -126,11 +126,57 @@ def time_networks(device: str) -> dict[str, dict]:
     return figures
 
 
+def time_shipped_network(device: str) -> dict[str, float]:
+    """Scans per second with the network that comes with the package, from points to scene, and its largest memory."""
+    predictor, scans = Predictor(device=device), [street_scan(frame=i) for i in range(4)]
+    for points in scans:  # the first calls choose algorithms and grow the memory pool
+        predictor(points)
+    begin, rounds = time.perf_counter(), 5
+    for points in scans * rounds:
+        predictor(points)
+    rate = len(scans) * rounds / (time.perf_counter() - begin)
+    peak = torch.cuda.max_memory_allocated(device) if torch.device(device).type == "cuda" else 0
+    return {"scans per second": rate, "largest memory in MB": peak / 1e6}
+
+
+def check_training(device: str) -> dict[str, object]:
+    """Losses of a few steps on the device against the CPU's, and how far half precision is from them."""
+    try:
+        from toy_scenes import ToyScenes, tiny_experiment
+
+        from training.data_module import SceneData
+        from training.module import PaSCoTraining
+    except ModuleNotFoundError as missing:
+        return {"not run": str(missing)}
+
+    def losses(where: str, precision: str) -> list[float]:
+        experiment = tiny_experiment(precision=precision)
+        item = SceneData(experiment, ToyScenes(2)).training_items()[(0, 0)].to(where)
+        module = PaSCoTraining(experiment, Path("out"), 10).to(where).train()
+        optimiser = module.configure_optimizers()["optimizer"]
+        values = []
+        for _ in range(2):  # more, and equal sums in another order lead to other matchings
+            total = module.losses(item, torch.Generator(where).manual_seed(3))["total"]
+            optimiser.zero_grad()
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(module.network.parameters(), 1.0)
+            optimiser.step()
+            values.append(float(total.detach()))
+        return values
+
+    runs = {"cpu": losses("cpu", "32"), "32": losses(device, "32"), "bf16": losses(device, "bf16")}
+    far = {name: max(abs(a / b - 1) for a, b in zip(values, runs["cpu"])) for name, values in runs.items()}
+    _require(far["32"] < 1e-3 and (far["bf16"] < 0.05 or device == "cpu"), f"losses differ: {runs}")
+    return {"losses": runs, "largest relative difference": far}
+
+
 CHECKS: dict[str, Callable[[str], object]] = {
     "operations equal the CPU's": check_operations,
     "goldens": check_goldens,
     "scenes equal the CPU's": check_scenes,
     "same bits twice": check_repeatability,
+    "training equals the CPU's": check_training,
+    "shipped network": time_shipped_network,
     "convolution times": time_convolutions,
     "network times": time_networks,
 }

@@ -107,6 +107,15 @@ def dense_baseline() -> dict[str, Any]:
         return {"difference": max(float((a - b).abs().max().detach()) for a, b in pairs)}
 
 
+def gpu_script() -> dict[str, Any]:
+    """Largest differences that the checks of the GPU script find; they raise where these are too large."""
+    sys.path.insert(0, str(TESTS.parent / "scripts"))
+    import bench_gpu
+
+    with StandIn():
+        return {"operations": bench_gpu.check_operations(NAME), "goldens": bench_gpu.check_goldens(NAME)}
+
+
 def main() -> None:
     known = predictor.usable_device
     predictor.usable_device = lambda name: DEVICE if name == NAME else known(name)
@@ -120,6 +129,7 @@ def main() -> None:
         "training": training,
         "training without keeping the truth": lambda: training(targets={"keep_truth": False}),
         "dense baseline": dense_baseline,
+        "GPU script": gpu_script,
     }
     print(json.dumps({name: cases[name]() for name in sys.argv[1:]}))
 

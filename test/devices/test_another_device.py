@@ -25,7 +25,7 @@ pytestmark = [
 FREQUENT = ("mixing", "shipped network", "training")
 RARE = (
     "agreement of subnets", "masks, heavy decoder", "point features", "training without keeping the truth",
-    "dense baseline",
+    "dense baseline", "GPU script",
 )
 
 
@@ -87,3 +87,10 @@ def test_a_training_whose_selection_drops_true_voxels_gives_the_losses_of_the_cp
 @pytest.mark.soak
 def test_the_dense_baseline_is_trained_to_the_weights_of_the_cpu(rare):
     assert rare["dense baseline"]["difference"] < 1e-5
+
+
+@pytest.mark.soak
+def test_the_gpu_scripts_checks_of_operations_and_goldens_pass(rare):
+    assert len(rare["GPU script"]["operations"]) == 6
+    assert max(rare["GPU script"]["operations"].values()) < 1e-9
+    assert max(rare["GPU script"]["goldens"].values()) < 1e-3
