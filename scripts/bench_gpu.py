@@ -194,7 +194,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=450.0, help="no further part starts after this many")
     args = parser.parse_args()
     if args.device != "cpu" and not torch.cuda.is_available():
-        print("bench-gpu: Expected a CUDA device and a torch built for it, got none", file=sys.stderr)
+        print(f"bench-gpu: Expected a CUDA device and a torch built for it, got none ({args.device})", file=sys.stderr)
         return 1
     name = torch.cuda.get_device_name(args.device) if args.device != "cpu" else "CPU"
     figures: dict[str, object] = {"device": name, "torch": torch.__version__}

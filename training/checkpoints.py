@@ -55,6 +55,23 @@ def read_training_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def steps_done(path: Path) -> int:
+    """Steps of the optimiser that a ``last.ckpt`` holds.
+
+    Raises:
+        CheckpointError: not a checkpoint of ours.
+    """
+    return int(read_training_checkpoint(path)["global_step"])
+
+
+def best_figure(folder: Path, experiment: Experiment) -> float | None:
+    """The monitored figure of the best validation that a training left in its folder, None where there was none."""
+    if not (folder / BEST_FIGURES).exists():
+        return None
+    figures = json.loads((folder / BEST_FIGURES).read_text(encoding="utf-8"))["figures"]
+    return float(figures[f"val/ensemble/{experiment.validation.monitor}"])
+
+
 def check_resume(path: Path, experiment: Experiment, allow_changes: bool) -> list[str]:
     """The settings that differ from those the checkpoint was trained with.
 

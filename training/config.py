@@ -38,8 +38,8 @@ class DataConfig:
             by the square root of how much smaller (``repeat_factors``); 0: every frame comes once per epoch.
         val_frames: at most so many validation frames, evenly spread; 0: all.
         workers: loader processes per device; 0: in the training process.
-        features: WaffleIron checkpoint, for networks that read its point features; "" where they come from the cache.
-        feature_cache: folder with point features, as ``training.features`` writes them; "" for none.
+        features: WaffleIron checkpoint, for networks that read its point features; validation needs it in any case.
+        feature_cache: folder from which training takes them instead, as ``training.features`` writes them; "" for none.
     """
 
     root: str = ""
@@ -260,13 +260,14 @@ class Experiment:
         reads_features = self.network.in_channels > GEOMETRIC_CHANNELS
         if not reads_features and (self.data.features or self.data.feature_cache):
             raise ConfigError(
-                f"Expected network.in_channels to be more than {GEOMETRIC_CHANNELS} with data.features, "
-                f"got {self.network.in_channels}"
+                f"Expected network.in_channels to be more than {GEOMETRIC_CHANNELS} with data.features or "
+                f"data.feature_cache, got {self.network.in_channels}"
             )
         if self.data.feature_cache and self.augmentation.changes_scans:
+            given = ", ".join(f"{name} {getattr(self.augmentation, name)}" for name in SCAN_CHANGES)
             raise ConfigError(
-                f"Expected {', '.join(SCAN_CHANGES)} of augmentation to be 0 with stored features "
-                "(data.feature_cache), which are those of the scans on disk; data.features makes them in each step"
+                "Expected augmentation to leave scans unchanged with stored features (data.feature_cache), which are "
+                f"those of the scans on disk, got {given}; without the cache data.features makes them in each step"
             )
         _choice("precision", self.precision, PRECISIONS)
         _range("ema_decay", self.ema_decay, 0, 0.999999)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,25 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.trainer.states import TrainerStatus
 
 from pasco_core.atomic_write import write_text_whole
 from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.errors import ConfigError, DataError, PascoError
-from training.checkpoints import BEST, BEST_FIGURES, FINAL, LAST, Checkpoints, SafeCheckpointIO, check_resume
+from training.checkpoints import (
+    BEST,
+    BEST_FIGURES,
+    FINAL,
+    LAST,
+    Checkpoints,
+    SafeCheckpointIO,
+    best_figure,
+    check_resume,
+    steps_done,
+)
 from training.config import Experiment
 from training.data_module import SceneData
+from training.launcher import check_launcher
 from training.module import PaSCoTraining
 from training.moving_average import MovingAverage
 from training.precision import precision_plugin
@@ -120,6 +132,11 @@ def fit(
     _check_machine(experiment, machine, data)
     out.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(experiment.seed, workers=True, verbose=False)
+    if resume and (out / FINAL).exists():
+        steps, figure = steps_done(out / LAST), best_figure(out, experiment)
+        if 0 < experiment.schedule.max_steps <= steps:
+            log.info("%s has its %d steps already: nothing is left to train", out, steps)
+            return Trained(out, steps, figure, out / (FINAL if figure is None else BEST))
     average = MovingAverage(experiment.ema_decay) if experiment.ema_decay else None
     checkpoints = Checkpoints(out, experiment, average)
     trainer = make_trainer(experiment, out, machine, average, checkpoints)
@@ -133,6 +150,13 @@ def fit(
             trainer.fit(module, data, ckpt_path=str(out / LAST) if resume else None)
         except (PascoError, RuntimeError) as error:
             raise _from_worker(error) from error
+        except SystemExit as end:  # what Lightning makes of Ctrl-C
+            if trainer.state.status == TrainerStatus.INTERRUPTED:
+                kept = steps_done(out / LAST) if (out / LAST).exists() else 0
+                log.warning("interrupted at step %d; --resume goes on after step %d", trainer.global_step, kept)
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # which Lightning has switched off
+                raise KeyboardInterrupt from end
+            raise
     best = out / BEST if checkpoints.best is not None else out / FINAL
     return Trained(out, trainer.global_step, checkpoints.best, best, trainer.is_global_zero)
 
@@ -158,6 +182,8 @@ def _from_worker(error: Exception) -> Exception:
             f"Expected the loader processes to live, got: {text.splitlines()[0]}; "
             "if memory ran out, lower data.workers, then --resume"
         )
+    if "Connection closed by peer" in text:
+        return DataError("Expected all processes to train to the end, got one that ended; its own message says why")
     return error
 
 
@@ -215,7 +241,7 @@ def _check_out(out: Path, experiment: Experiment, resume: bool, allow_changes: b
 
 
 def _check_machine(experiment: Experiment, machine: Machine, data: SceneData) -> None:
-    check_launcher(machine, os.environ)
+    check_launcher(machine.n_devices, machine.nodes, os.environ)
     world = machine.n_devices * machine.nodes
     if len(data.val_frames) < world:
         raise ConfigError(f"Expected at least {world} validation frames, one per device, got {len(data.val_frames)}")
@@ -225,28 +251,6 @@ def _check_machine(experiment: Experiment, machine: Machine, data: SceneData) ->
             f"Expected precision to be 32 on a CPU, whose half-precision gradients of 3D convolutions are wrong, "
             f"got {experiment.precision}"
         )
-
-
-def check_launcher(machine: Machine, environment: Mapping[str, str]) -> None:
-    """Refuses a machine that is not what torchrun or SLURM starts, before the processes wait for each other.
-
-    Args:
-        machine: what was asked for.
-        environment: variables of this process.
-
-    Raises:
-        ConfigError: the option, the variable and both numbers are named.
-    """
-    in_slurm_task = "SLURM_PROCID" in environment and environment.get("SLURM_JOB_NAME") not in ("bash", "interactive")
-    if in_slurm_task and int(environment.get("SLURM_NTASKS", 1)) > 1 and "SLURM_NTASKS_PER_NODE" not in environment:
-        raise ConfigError("Expected the SLURM job to be started with --ntasks-per-node, got --ntasks alone")
-    started = ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES") if in_slurm_task else ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE")
-    asked = (("--devices", machine.n_devices), ("--nodes", machine.nodes))
-    for name, (option, number) in zip(started, asked):
-        if int(environment.get(name, number)) != number:
-            raise ConfigError(
-                f"Expected {option} to be {environment[name]}, as many as the launcher starts ({name}), got {number}"
-            )
 
 
 def _loggers(experiment: Experiment, out: Path) -> list[Logger]:

@@ -20,7 +20,7 @@ from pasco_core.data.datasets.dataset import Dataset
 from pasco_core.data.datasets.training_item import SubnetTarget, subnet_target
 from pasco_core.data.frame import UNKNOWN, Frame, VoxelTruth
 from pasco_core.data.point_cloud import checked_points
-from pasco_core.errors import DataError
+from pasco_core.errors import CloudError, DataError
 from pasco_core.geometry.rigid import warp_voxels
 from pasco_core.systems.pasco.point_inputs import point_inputs
 from pasco_core.systems.pasco.training_targets import network_target
@@ -120,7 +120,9 @@ class TrainingItems(TorchDataset):
         if not self._experiment.network.mirrored_views:  # near views of the same place: the crops should meet
             chosen, seed = [index] * n, int(rng.integers(2**63))
             rngs = [np.random.default_rng(seed) for _ in range(n)]
-        scans = {i: self._scan(self._frames[i], rng) for i in dict.fromkeys(chosen)}
+        # Of their own generator: crops and views stay what they are whatever is changed about the scans.
+        changes = np.random.default_rng([self._experiment.seed, epoch, index, 1])
+        scans = {i: self._scan(self._frames[i], changes) for i in dict.fromkeys(chosen)}
         views = [self._view(scans[i], matrix, own) for i, matrix, own in zip(chosen, transforms, rngs)]
         return TrainingBatch(
             features=tuple(view.features for view in views),
@@ -142,7 +144,10 @@ class TrainingItems(TorchDataset):
     def _scan(self, frame: Frame, rng: np.random.Generator) -> _Scan:
         points, truth = checked_points(self._dataset.points(frame)), self._dataset.truth(frame)
         grid = self._dataset.grid
-        points, truth = changed_scan(points, truth, grid, self._experiment.augmentation, rng)
+        try:
+            points, truth = changed_scan(points, truth, grid, self._experiment.augmentation, rng)
+        except CloudError as error:
+            raise DataError(f"scan {frame}: {error}") from error
         rows = np.flatnonzero(grid.contains(points[:, :3]))
         return _Scan(frame, points, truth, rows, grid.voxel_of(points[rows, :3]))
 

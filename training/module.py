@@ -30,6 +30,8 @@ from training.precision import run_bottleneck_in
 from training.schedule import learning_rate_factor
 from training.validation import Validation
 
+_FP16_TRIES = 40  # halvings of the scale in a row; from 2**16 it is below any use long before
+
 
 class PaSCoTraining(pl.LightningModule):
     """One network in training.
@@ -53,6 +55,7 @@ class PaSCoTraining(pl.LightningModule):
         # In a tuple, so that it is no part of this module: frozen, not saved with it, not synchronised.
         self._features: tuple[WaffleIron, ...] = ()
         self._batch: TrainingBatch | None = None
+        self._not_finite = 0  # gradients in a row
 
     @property
     def class_weights(self) -> dict[int, Tensor]:
@@ -121,8 +124,9 @@ class PaSCoTraining(pl.LightningModule):
         """Limits the norm of the gradient; one that is not finite ends the training before it reaches the weights."""
         limit = gradient_clip_val or float("inf")
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-        # The scaler of fp16 finds its scale by trying: it skips such steps itself.
-        if not bool(torch.isfinite(norm)) and self.experiment.precision != "fp16":
+        self._not_finite = 0 if bool(torch.isfinite(norm)) else self._not_finite + 1
+        # The scaler of fp16 finds its scale by trying, and skips such steps itself.
+        if self._not_finite > (_FP16_TRIES if self.experiment.precision == "fp16" else 0):
             raise self._diverged(f"a gradient of norm {float(norm)}", {})
         self.log("gradient_norm", norm, batch_size=1)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pasco_core.data.frame import VoxelTruth
 from pasco_core.data.simulation.corruptions import CORRUPTIONS, LEVELS, corrupt
-from pasco_core.data.simulation.corruptions.corrupted import MAX_INTENSITY
+from pasco_core.data.simulation.corruptions.corrupted import MAX_INTENSITY, checked
 from pasco_core.geometry import VoxelGrid
 from training.config import AugmentationConfig
 
@@ -37,7 +37,12 @@ def changed_scan(
         grid: of the truth; symmetric in y where ``config.mirror`` is above 0.
         config: how often what is done.
         rng: nothing is drawn for changes whose share is 0.
+
+    Raises:
+        CloudError: no point, or intensities outside 0 to 1, where there may be a change that needs them.
     """
+    if config.intensity_changes or config.corruptions:
+        points = checked(points)  # each scan, not only those that a change is drawn for
     if _drawn(config.mirror, rng):
         points, truth = mirrored(points, truth)
     if _drawn(config.intensity_changes, rng):
@@ -53,6 +58,9 @@ def changed_scan(
 
 def mirrored(points: np.ndarray, truth: VoxelTruth) -> tuple[np.ndarray, VoxelTruth]:
     """The scene with left and right exchanged.
+
+    Voxels are half open: a point exactly on a border between two, one of a thousand or fewer, lies in the other of them
+    afterwards.
 
     Args:
         points: (N, 4).
@@ -76,7 +84,7 @@ def with_other_intensities(
         points: (N, 4) float32, intensity 0 to 1.
         truth: classes of the voxels.
         grid: of the truth.
-        rng: the same numbers are drawn whatever is in the scan.
+        rng: what a class gets does not depend on which others are in the scan.
     """
     classes = np.full(len(points), 255, np.uint8)
     inside = grid.contains(points[:, :3])

@@ -15,6 +15,8 @@ from lightning.pytorch.plugins.layer_sync import LayerSync
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pasco_core.errors import ConfigError
+
 
 class SynchronisedBatchNorm(_BatchNorm):
     """A batch norm whose batch is that of all processes.
@@ -24,9 +26,14 @@ class SynchronisedBatchNorm(_BatchNorm):
 
     Args:
         alone: the batch norm of one process that it stands for; parameters and statistics are the same tensors.
+
+    Raises:
+        ConfigError: a batch norm without weights, running statistics or a fixed momentum, which none here is.
     """
 
     def __init__(self, alone: _BatchNorm):
+        if not alone.affine or not alone.track_running_stats or alone.momentum is None:
+            raise ConfigError(f"Expected a batch norm with weights, running statistics and a momentum, got {alone}")
         super().__init__(alone.num_features, alone.eps, alone.momentum)
         self.kind = type(alone)
         _share(alone, self)
@@ -43,7 +50,8 @@ class SynchronisedBatchNorm(_BatchNorm):
         if count < 2:
             assert self.running_mean is not None and self.running_var is not None
             scale = self.weight / torch.sqrt(self.running_var + self.eps)
-            return input * _along(scale, input) + _along(self.bias - self.running_mean * scale, input)
+            shift = self.bias - self.running_mean * scale
+            return (input * _along(scale, input) + _along(shift, input)).to(input.dtype)
         self._remember(mean, variance * (count / (count - 1)))
         return _Normalise.apply(input, self.weight, self.bias, mean, torch.rsqrt(variance + self.eps), count)
 

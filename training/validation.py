@@ -49,10 +49,10 @@ class Validation:
 
 
 def headline(figures: dict[str, Any]) -> dict[str, float]:
-    """The figures a training is judged by, from ``SceneMetrics.compute``; nan (a share of nothing) counts as 0.
+    """The figures a training is judged by, from ``SceneMetrics.compute``; a share of nothing counts as the worst.
 
     Returns:
-        IoU, mIoU, PQ and PQ_dagger in percent, by the paper's protocol, and voxel_ECE.
+        IoU, mIoU, PQ and PQ_dagger in percent, by the paper's protocol, 0 for nan, and voxel_ECE, 1 for nan or None.
     """
     completion, panoptic = figures["completion"]["paper"], figures["panoptic"]["paper"]["all"]
     values = {
@@ -60,9 +60,10 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
         "mIoU": 100 * completion["miou"],
         "PQ": 100 * panoptic["pq"],
         "PQ_dagger": 100 * panoptic["pq_dagger"],
-        "voxel_ECE": figures["calibration"]["voxels"]["ece"],
     }
-    return {name: value if value == value else 0.0 for name, value in values.items()}
+    ece = figures["calibration"]["voxels"]["ece"]
+    shares = {name: value if value == value else 0.0 for name, value in values.items()}
+    return {**shares, "voxel_ECE": ece if ece is not None and ece == ece else 1.0}
 
 
 def gather(metrics: list[SceneMetrics], labels: LabelSet) -> list[SceneMetrics]:

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  pasco train small --data town --resume\n"
         "  pasco train small --data town --time-loader\n"
         "  pasco train kitti_360_n2 --data KITTI-360 --devices 4 --set data.workers=6\n"
-        "  srun --ntasks-per-node 8 pasco train semantic_kitti_n3 --data kitti --devices 8 --nodes 2 "
+        "  srun --nodes 2 --ntasks-per-node 8 pasco train semantic_kitti_n3 --data kitti --devices 8 --nodes 2 "
         "--set data.features=waffleiron.safetensors"
     )
 

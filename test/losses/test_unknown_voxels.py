@@ -82,3 +82,16 @@ def test_a_weight_beyond_that_of_an_empty_voxel_is_refused(weight):
 
 def test_the_published_training_has_no_such_weight():
     assert LossConfig.published().unknown_as_empty == 0
+
+
+def test_heads_without_a_voxel_in_their_box_have_a_gradient_of_zero_not_none():
+    """Processes that train together wait for the gradients of every layer from each other."""
+    inside, outside = logits(1), logits(2)
+    coords = torch.zeros(8, 4, dtype=torch.int32)
+    coords[:, 1] = torch.arange(8)
+    far = coords + torch.tensor([0, 100, 0, 0], dtype=torch.int32)
+    heads = [SparseTensor(coords, inside), SparseTensor(far, outside)]
+    values = completion_losses({1: heads}, [target(), target()], {1: WEIGHTS}, LossConfig())
+    sum(values.values()).backward()
+    assert bool(inside.grad.any())
+    assert torch.equal(outside.grad, torch.zeros(8, 3, dtype=torch.float64))

@@ -149,3 +149,35 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         SafeCheckpointIO().save_checkpoint({"experiment": {}, "step": 2}, path)
     assert read_training_checkpoint(path)["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == [LAST]
+
+
+def test_a_finished_training_is_left_as_it_is_when_resumed(tmp_path, caplog):
+    experiment = tiny_experiment(schedule={"max_steps": 2}, validation={"every_n_epochs": 99})
+    first = fit(experiment, tmp_path, machine=Machine("cpu"), dataset=ToyScenes(4))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with caplog.at_level("INFO", logger="training"):
+        again = fit(experiment, tmp_path, machine=Machine("cpu"), resume=True, dataset=ToyScenes(4))
+    assert "has its 2 steps already" in caplog.text
+    assert (again.steps, again.best, again.checkpoint) == (first.steps, first.best, first.checkpoint)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+class Interrupted(ToyScenes):
+    """Somebody presses Ctrl-C while the sixth scan is read."""
+
+    n_read = 0
+
+    def points(self, frame):
+        Interrupted.n_read += 1
+        if Interrupted.n_read == 6:
+            raise KeyboardInterrupt
+        return super().points(frame)
+
+
+def test_an_interrupted_training_says_where_it_goes_on(tmp_path, caplog):
+    experiment = tiny_experiment(validation={"every_n_epochs": 99, "checkpoint_every": 1})
+    with pytest.raises(KeyboardInterrupt), caplog.at_level("INFO", logger="training"):
+        fit(experiment, tmp_path, machine=Machine("cpu"), dataset=Interrupted(8))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    steps = read_training_checkpoint(tmp_path / LAST)["global_step"]
+    assert steps > 0 and f"--resume goes on after step {steps}" in caplog.text

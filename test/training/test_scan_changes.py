@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_scenes import CAR, ToyScenes, tiny_experiment
 
-from pasco_core.errors import ConfigError
+from pasco_core.errors import ConfigError, DataError
 from training.items import TrainingItems
 from training.scan_changes import LOST_SHARE, changed_scan, mirrored, with_other_intensities
 
@@ -111,14 +111,15 @@ def test_items_of_changed_scans_are_the_same_whenever_they_are_made_and_each_sub
         first, again = items[(epoch, 1)], items[(epoch, 1)]
         assert all(torch.equal(a, b) for a, b in zip(first.features, again.features, strict=True))
         assert all(torch.equal(a, b) for a, b in zip(first.voxels, again.voxels, strict=True))
-        assert torch.equal(first.features[0][:, 3].sort().values, first.features[1][:, 3].sort().values)
+        intensities = [own[:, 0].sort().values for own in first.features]
+        assert torch.equal(*intensities) and len(intensities[0].unique()) > 1
         seen.add(first.features[0].numpy().tobytes())
     assert len(seen) > 3
 
 
 @pytest.mark.parametrize("name", ["mirror", "intensity_changes", "intensity_hidden", "corruptions"])
 def test_stored_point_features_do_not_go_with_changed_scans(name):
-    with pytest.raises(ConfigError, match="to be 0 with stored features"):
+    with pytest.raises(ConfigError, match=f"unchanged with stored features .* {name} 0.1"):
         tiny_experiment(network={"in_channels": 283}, data={"feature_cache": "features"}, augmentation={name: 0.1})
 
 
@@ -126,3 +127,24 @@ def test_stored_point_features_do_not_go_with_changed_scans(name):
 def test_shares_beyond_one_are_refused_by_name(name):
     with pytest.raises(ConfigError, match=f"{name} to be from 0 to 1, got 1.5"):
         tiny_experiment(augmentation={name: 1.5})
+
+
+@pytest.mark.parametrize("name", ["intensity_changes", "corruptions"])
+def test_scans_whose_intensities_are_not_shares_are_refused_by_name_whatever_is_drawn(name):
+    class Bytes(ToyScenes):
+        def points(self, frame):
+            return super().points(frame) * np.array([1, 1, 1, 255], np.float32)
+
+    scenes = Bytes(3)
+    items = TrainingItems(scenes, scenes.frames("train"), tiny_experiment(augmentation={name: 1e-9}))
+    with pytest.raises(DataError, match=r"scan 00/00000\d: Expected the intensities to be 0 to 1, got .* to 165"):
+        items[(0, 0)]
+
+
+def test_crops_and_views_stay_what_they_are_when_scans_are_changed():
+    def boxes(**shares):
+        experiment = tiny_experiment(augmentation={"crop": 0.5, **shares})
+        batch = TrainingItems(SCENES, SCENES.frames("train"), experiment)[(2, 1)]
+        return [target.origin.tolist() for target in batch.targets]
+
+    assert boxes() == boxes(intensity_changes=1.0, intensity_hidden=0.5)

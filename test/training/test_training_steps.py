@@ -220,6 +220,22 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(tmp_p
     assert bool(torch.isfinite(parameter).all())
 
 
+def test_fp16_gradients_that_are_never_finite_stop_too_once_no_scale_is_left_to_try(tmp_path):
+    module, items = make(tmp_path, precision="fp16")
+    step_of(module, items[(0, 0)])
+    parameter = next(module.network.parameters())
+    optimiser = module.configure_optimizers()["optimizer"]
+    for _ in range(40):
+        parameter.grad = torch.full_like(parameter, float("nan"))
+        module.configure_gradient_clipping(optimiser, 1.0)
+    parameter.grad = torch.zeros_like(parameter)
+    module.configure_gradient_clipping(optimiser, 1.0)
+    with pytest.raises(TrainingDiverged, match="a gradient of norm nan"):
+        for _ in range(41):
+            parameter.grad = torch.full_like(parameter, float("nan"))
+            module.configure_gradient_clipping(optimiser, 1.0)
+
+
 def test_bf16_computes_the_bottleneck_alone_in_half_precision_and_stays_near_float32(tmp_path):
     """Forward only: on a CPU the gradient of a 3D convolution in bfloat16 is wrong, so training refuses it there."""
     totals, dtypes = [], []

@@ -17,7 +17,8 @@ from pasco_core.data.label_set import SEMANTIC_KITTI
 from pasco_core.errors import ConfigError
 from pasco_core.metrics import SceneMetrics
 from training.checkpoints import LAST, read_training_checkpoint
-from training.fit import Machine, check_launcher, fit
+from training.fit import Machine, fit
+from training.launcher import check_launcher
 from training.validation import gather, headline
 
 SCRIPT = Path(__file__).with_name("two_processes_script.py")
@@ -37,8 +38,9 @@ def test_one_process_alone_keeps_its_own_figures():
     assert gather(metrics, SEMANTIC_KITTI) is metrics
 
 
-def test_headline_figures_of_nothing_are_zero_and_of_the_truth_itself_hundred():
+def test_headline_figures_of_nothing_are_the_worst_and_of_the_truth_itself_hundred():
     empty = headline(SceneMetrics(SEMANTIC_KITTI).compute())
+    assert empty.pop("voxel_ECE") == 1.0, "no calibration to speak of is not a perfect one"
     assert all(value == 0.0 for value in empty.values())
     figures = headline(metrics_of([0]).compute())
     assert figures["IoU"] == figures["PQ"] == figures["PQ_dagger"] == 100.0
@@ -72,26 +74,34 @@ TASK = {"SLURM_PROCID": "0", "SLURM_JOB_NAME": "train"}
         ({"LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1"}, r"--nodes to be 1, .* \(GROUP_WORLD_SIZE\), got 3"),
         ({**TASK, "SLURM_NTASKS_PER_NODE": "1"}, r"--devices to be 1, .* \(SLURM_NTASKS_PER_NODE\), got 2"),
         ({**TASK, "SLURM_NNODES": "2"}, r"--nodes to be 2, .* \(SLURM_NNODES\), got 3"),
+        ({**TASK, "SLURM_NTASKS": "1"}, r"--devices times --nodes to be 1, .* \(SLURM_NTASKS\), got 6"),
         ({**TASK, "SLURM_NTASKS": "6"}, "started with --ntasks-per-node, got --ntasks alone"),
+        ({}, "--nodes 3 to be started by torchrun or SLURM on each machine, got neither"),
+        ({"LOCAL_WORLD_SIZE": "abc"}, "LOCAL_WORLD_SIZE to be a whole number, got 'abc'"),
     ],
 )
 def test_other_processes_than_the_launcher_starts_are_refused(environment, message):
     with pytest.raises(ConfigError, match=message):
-        check_launcher(Machine("cpu", 2, 3), environment)
+        check_launcher(2, 3, environment)
 
 
 @pytest.mark.parametrize(
     "environment",
     [
-        {},
+        {"MASTER_ADDR": "10.0.0.1", "NODE_RANK": "1"},
         {"LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "3", "WORLD_SIZE": "6"},
         {**TASK, "SLURM_NTASKS": "6", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "3"},
-        {**TASK, "SLURM_JOB_NAME": "interactive", "SLURM_NTASKS_PER_NODE": "9"},
+        {**TASK, "SLURM_NTASKS": "3", "SLURM_NTASKS_PER_NODE": "1", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "3"},
     ],
-    ids=["none", "torchrun", "srun", "interactive"],
+    ids=["started by hand", "torchrun", "srun", "torchrun within srun"],
 )
 def test_what_the_launcher_starts_is_taken(environment):
-    check_launcher(Machine("cpu", 2, 3), environment)
+    check_launcher(2, 3, environment)
+
+
+def test_one_machine_needs_no_launcher_nor_an_interactive_slurm_session():
+    check_launcher(2, 1, {})
+    check_launcher(2, 1, {**TASK, "SLURM_JOB_NAME": "interactive", "SLURM_NTASKS_PER_NODE": "9"})
 
 
 def slurm_on_two_machines(folder: Path) -> list[list[str]]:

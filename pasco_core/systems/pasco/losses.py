@@ -113,6 +113,9 @@ def completion_losses(
     """
     config = config or LossConfig()
     ce, lovasz = [], []
+    # Every head has a part in the sum, also one without a voxel in its box: processes that train together exchange
+    # gradients of the same layers in the same order.
+    nothing = torch.stack([scores.feats.sum() * 0.0 for per_subnet in logits.values() for scores in per_subnet]).sum()
     for stride, per_subnet in logits.items():
         for scores, target in zip(per_subnet, targets):
             inside = target.holds(scores)
@@ -121,11 +124,10 @@ def completion_losses(
             kept, labels = scores.feats[inside], target.at(target.semantics[stride], scores, inside).long()
             ce.append(_completion_cross_entropy(kept, labels, class_weights[stride], config.unknown_as_empty))
             lovasz.append(lovasz_softmax(kept.softmax(1), labels, unknown_is_negative=config.unknown_is_negative))
-    zero = sum((scores.feats.sum() * 0.0 for scores in next(iter(logits.values()))), torch.tensor(0.0))
     weight = config.completion_weight
     return {
-        "completion_ce": weight * torch.stack(ce).mean() if ce else zero,
-        "completion_lovasz": weight * torch.stack(lovasz).mean() if lovasz else zero,
+        "completion_ce": weight * torch.stack(ce).mean() + nothing if ce else nothing,
+        "completion_lovasz": weight * torch.stack(lovasz).mean() if lovasz else nothing,
     }
 
 
