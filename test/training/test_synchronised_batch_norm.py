@@ -13,7 +13,7 @@ from training.synchronised_batch_norm import SynchronisedBatchNorm, Synchronised
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("kind", ["1d", "3d"])
+@pytest.mark.parametrize("kind", ["1d", pytest.param("3d", marks=pytest.mark.soak)])
 def test_three_processes_with_uneven_shares_equal_one_with_all_rows(tmp_path, kind):
     torch.multiprocessing.spawn(in_process, args=(kind, str(tmp_path)), nprocs=3)
     shares = [torch.load(tmp_path / f"rank_{rank}.pt") for rank in range(3)]
