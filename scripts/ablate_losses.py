@@ -79,21 +79,17 @@ def _pasco(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "pasco_core", *arguments], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
 def _arguments() -> argparse.Namespace:
+    from arguments import count
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="ROOT", help="dataset to learn from, its training split")
     add("--unseen", type=Path, required=True, metavar="ROOT", help="dataset to evaluate on")
     add("--work", type=Path, default=Path("out/ablation"), help="for runs and results (default: out/ablation)")
-    add("--steps", type=_count, default=150, help="of every training (default: 150)")
+    add("--steps", type=count, default=150, help="of every training (default: 150)")
     add("--seeds", type=int, nargs="+", default=[0, 1], metavar="N", help="of weights and items (default: 0 1)")
-    add("--every", type=_count, default=4, metavar="N", help="every N-th frame is evaluated (default: 4)")
+    add("--every", type=count, default=4, metavar="N", help="every N-th frame is evaluated (default: 4)")
     add("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME",
         help=f"some of {', '.join(map(repr, VARIANTS))} (default: all)")
     return parser.parse_args()

@@ -67,23 +67,19 @@ def evaluate(predict: Any, dataset: Any, frames: Any) -> dict[str, Any]:
     return metrics.compute()
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
 def _arguments() -> argparse.Namespace:
+    from arguments import count
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="ROOT", help="dataset to learn from, its training split")
     add("--unseen", type=Path, required=True, metavar="ROOT", help="dataset to evaluate on")
     add("--sequences", nargs="+", metavar="S", help="of the unseen dataset (default: all)")
-    add("--every", type=_count, default=1, metavar="N", help="every N-th frame of a sequence (default: 1)")
+    add("--every", type=count, default=1, metavar="N", help="every N-th frame of a sequence (default: 1)")
     add("--weights", type=Path, default=Path("out/dense_unet.safetensors"),
         help="written, or read where it is there (default: out/dense_unet.safetensors)")
-    add("--steps", type=_count, default=1000, help="of training (default: 1000)")
-    add("--threads", type=_count, default=1, help="of torch (default: 1)")
+    add("--steps", type=count, default=1000, help="of training (default: 1000)")
+    add("--threads", type=count, default=1, help="of torch (default: 1)")
     add("--device", default="cpu", help="to train on: cpu, cuda or cuda:<index> (default: cpu)")
     add("--recipe", default="small", help="experiment whose data, optimiser and losses are used (default: small)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="setting of the experiment; may be repeated")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pasco_core.errors import ConfigError
+from pasco_core.sparse.modules import running_affine
 
 
 class SynchronisedBatchNorm(_BatchNorm):
@@ -48,9 +49,7 @@ class SynchronisedBatchNorm(_BatchNorm):
             return super().forward(input)
         mean, variance, count = statistics_of_all(input.detach())
         if count < 2:
-            assert self.running_mean is not None and self.running_var is not None
-            scale = self.weight / torch.sqrt(self.running_var + self.eps)
-            shift = self.bias - self.running_mean * scale
+            scale, shift = running_affine(self)
             return (input * _along(scale, input) + _along(shift, input)).to(input.dtype)
         self._remember(mean, variance * (count / (count - 1)))
         return _Normalise.apply(input, self.weight, self.bias, mean, torch.rsqrt(variance + self.eps), count)

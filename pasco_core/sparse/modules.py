@@ -7,6 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pasco_core.errors import ConfigError
 from pasco_core.sparse.backends import Backend, get_backend
@@ -70,6 +71,19 @@ class GenerativeTransposedConv3d(_SparseConv):
         return self.backend.generative_transposed_conv(x, self.kernel)
 
 
+def running_affine(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Scale and shift (C,) by which a batch norm's running statistics and weights change a feature.
+
+    Raises:
+        ConfigError: it keeps no running statistics.
+    """
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise ConfigError("Expected the batch norm to keep running statistics, got one that does not")
+    scale = norm.weight / torch.sqrt(variance + norm.eps)
+    return scale, norm.bias - mean * scale
+
+
 class SparseBatchNorm(nn.Module):
     """Batch norm over the voxels; weights under ``bn`` as MinkowskiEngine keeps them."""
 
@@ -79,11 +93,7 @@ class SparseBatchNorm(nn.Module):
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """Scale and shift (C,) that eval mode applies."""
-        mean, variance = self.bn.running_mean, self.bn.running_var
-        if mean is None or variance is None:
-            raise ConfigError("Expected the batch norm to keep running statistics, got one that does not")
-        scale = self.bn.weight / torch.sqrt(variance + self.bn.eps)
-        return scale, self.bn.bias - mean * scale
+        return running_affine(self.bn)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """(N, C) → (N, C)."""
